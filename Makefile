@@ -1,0 +1,62 @@
+# `make help` lists what there is.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ONLY   ?=
+# Two workers suit two cores: most of a test's time is spent in the servers.
+JOBS   ?= 2
+PYTEST_ARGS ?=
+LOCKS  := api lambda workers migrations local dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test coverage check format lock docs reset clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed ## make the environment in .venv, from the locked requirements
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is %s: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python lacks venv: apt install python3-venv, or make PYTHON=/path/to/another" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## place one order and follow it until it is delivered
+	@$(BIN)/orders demo
+
+up: install ## run the whole system here until Ctrl-C
+	@$(BIN)/orders up
+
+test: install ## run the tests; ONLY=workflows (unit, activities, database, api, …) runs a part
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(ONLY),$(shell $(BIN)/python -m tests.parts $(ONLY))) $(PYTEST_ARGS)
+
+coverage: install ## run the tests and say which lines none of them reaches
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term-missing:skip-covered
+
+check: install ## lint, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: install ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install ## write the generated parts of the documentation
+	$(BIN)/python -m cli.settings_table
+
+lock: install ## resolve the requirements anew, with hashes and without addresses
+	@for extra in $(LOCKS); do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+			--custom-compile-command 'make lock' --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
+	done
+
+reset: ## delete the data of the local system, after asking
+	@$(BIN)/orders reset
+
+clean: ## delete the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

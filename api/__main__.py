@@ -1,0 +1,32 @@
+"""``python -m api`` serves the API until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from api.app import create_app
+from orders.errors import InvalidSetting
+from orders.logs import set_up_logging
+from orders.settings import ApiSettings, DatabaseSettings, LifecycleSettings, TemporalSettings, load
+
+
+def main() -> int:
+    """Serve, and return the exit code."""
+    try:
+        set_up_logging()
+        settings = load(ApiSettings)
+        for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings):
+            load(concern)
+    except InvalidSetting as error:
+        print(error, file=sys.stderr)
+        return 2
+    uvicorn.run(
+        create_app(settings), host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=10
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The application: ``create_app`` puts it together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.dependencies import Services
+from api.errors import add_error_handlers
+from api.routes import health, orders
+from orders.settings import ApiSettings, load
+
+DESCRIPTION = (
+    """Orders from *received* to *delivered*. Errors are problem details (RFC 9457); amounts are decimal strings."""
+)
+
+
+def create_app(settings: ApiSettings | None = None, services: Services | None = None) -> FastAPI:
+    """Make the application, with the given services or with those that the environment describes.
+
+    Raises:
+        InvalidSetting: a setting can't be used.
+    """
+    settings = settings or load(ApiSettings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        own = None if services else await Services.from_settings(settings)
+        app.state.services = services or own
+        waiting = asyncio.create_task(app.state.services.wait_until_ready())
+        yield
+        waiting.cancel()
+        if own:
+            own.database.close()
+
+    app = FastAPI(
+        title="Order lifecycle",
+        version="0.1.0",
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        max_body_size=settings.max_body,
+        redoc_url=None,
+    )
+    app.include_router(orders.router)
+    app.include_router(health.router)
+    add_error_handlers(app)
+    return app

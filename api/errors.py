@@ -1,0 +1,104 @@
+"""Errors as problem details (RFC 9457). Each kind's ``type`` is stable and documented in ``docs/api.md``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.schemas import FieldProblem, Problem
+from orders.errors import DependencyUnavailable, OrderError, Refused
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = "2"
+logger = logging.getLogger(__name__)
+
+
+class UnknownOrder(OrderError):
+    """There is no such order."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"there is no order {order_id[:80]}")
+
+
+def problem(
+    kind: str,
+    status: int,
+    detail: str,
+    errors: list[FieldProblem] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Answer with a problem of this kind."""
+    body = Problem(
+        type=f"urn:order-lifecycle:problem:{kind}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=errors,
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe these problems in the OpenAPI document."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error with a problem, and none with a stack trace."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(UnknownOrder, _unknown)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(DependencyUnavailable, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return problem("malformed", 400, "the body is not JSON")
+    fields = [FieldProblem(pointer=_pointer(each["loc"]), detail=each["msg"]) for each in found]
+    first = fields[0]
+    more = f" (and {len(fields) - 1} more)" if fields[1:] else ""
+    return problem("validation", 422, f"{first.pointer}: {first.detail}{more}", fields)
+
+
+def _pointer(where: tuple[str | int, ...]) -> str:
+    source, *path = where
+    steps = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return f"#{steps}" if source == "body" else f"{source}{steps}"
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kinds = {400: "malformed", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+    return problem(kinds.get(error.status_code, "http"), error.status_code, str(error.detail), headers=error.headers)
+
+
+def _unknown(request: Request, error: Exception) -> JSONResponse:
+    return problem("not-found", 404, str(error))
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    return problem("conflict", 409, str(error))
+
+
+def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DependencyUnavailable)
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    detail = f"{error.name} can't be reached now; nothing was changed, try again"
+    return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem("internal", 500, "something went wrong here; it has been logged")

@@ -1,0 +1,41 @@
+"""JSON bodies whose numbers keep every digit: ``99.99`` becomes a decimal, never a float."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+
+class _ExactRequest(Request):
+    async def json(self) -> Any:
+        body = (await self.body()).decode()
+        return json.loads(body, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object)
+
+
+class ExactJsonRoute(APIRoute):
+    """A route that reads its JSON body exactly, and takes none that JSON readers could understand differently."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Hand the request over in its exact form."""
+        handler = super().get_route_handler()
+
+        async def exact(request: Request) -> Response:
+            return await handler(_ExactRequest(request.scope, request.receive))
+
+        return exact
+
+
+def _refuse(constant: str) -> Any:
+    raise json.JSONDecodeError(f"{constant} is not JSON", constant, 0)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise json.JSONDecodeError("a name stands twice in an object", "", 0)
+    return found

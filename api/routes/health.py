@@ -1,0 +1,28 @@
+"""Probes: whether the process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from api.dependencies import Services, services
+from api.errors import RETRY_AFTER, problem, responses
+from api.schemas import Health
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", operation_id="getHealth")
+async def healthz() -> Health:
+    """Answer while the process lives; asks nothing of anybody."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", operation_id="getReadiness", response_model=Health, responses=responses(503))
+async def readyz(services: Annotated[Services, Depends(services)]) -> Health | Response:
+    """Answer 200 when Temporal and PostgreSQL answer, and 503 naming what does not."""
+    if missing := await services.missing():
+        detail = "waiting for " + " and ".join(error.name for error in missing)
+        return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
+    return Health(status="ready")

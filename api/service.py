@@ -1,0 +1,171 @@
+"""What the API does with orders: it starts workflows, sends them messages, and reads the ledger."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as NoAnswerInTime
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.errors import UnknownOrder
+from orders.contracts import (
+    ORDER_MEMO,
+    ORDERS_QUEUE,
+    REFUSED,
+    CancelOrder,
+    CancelPayment,
+    ChangeAddress,
+    PlaceOrder,
+    Policy,
+    RetryPayment,
+    order_workflow_id,
+)
+from orders.details import OrderDetails
+from orders.errors import DependencyUnavailable, Refused
+from orders.ledger.reader import LedgerReader
+from orders.model import Event, Order, receive
+from orders.temporal import AWAY
+from orders.workflows.order import OrderWorkflow
+
+T = TypeVar("T")
+Message = CancelOrder | CancelPayment | ChangeAddress | RetryPayment
+OrderHandle = WorkflowHandle[OrderWorkflow, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a message: ``settled`` is False while the order still works on it."""
+
+    order: Order
+    settled: bool
+
+
+class OrderService:
+    """Orders, as HTTP needs them."""
+
+    def __init__(self, client: Client, ledger: LedgerReader, policy: Policy, timeout: timedelta) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._policy = policy
+        self._timeout = timeout
+
+    async def place(self, details: OrderDetails, actor: str) -> Order:
+        """Start an order's life.
+
+        Raises:
+            DependencyUnavailable: Temporal can't be reached.
+        """
+        order_id = f"ord_{secrets.token_hex(12)}"
+        placed = PlaceOrder(order_id, details, datetime.now(UTC), actor, self._policy)
+        await self._ask_temporal(
+            lambda: self._client.start_workflow(
+                OrderWorkflow.run,
+                placed,
+                id=order_workflow_id(order_id),
+                task_queue=ORDERS_QUEUE,
+                memo={ORDER_MEMO: placed},
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                rpc_timeout=self._timeout,
+            )
+        )
+        return _as_placed(placed)
+
+    async def get(self, order_id: str) -> Order:
+        """Return an order: from the ledger, or from Temporal while its first row is not yet written.
+
+        Raises:
+            UnknownOrder: neither knows it.
+            DependencyUnavailable: PostgreSQL or Temporal can't be reached.
+        """
+        return await self._ledger.order(order_id) or await self._just_placed(order_id)
+
+    async def events(self, order_id: str, after: int) -> list[Event]:
+        """Return an order's audit trail from behind ``after``.
+
+        Raises:
+            UnknownOrder: there is no such order.
+            DependencyUnavailable: PostgreSQL or Temporal can't be reached.
+        """
+        events = await self._ledger.events(order_id, after)
+        if not events:
+            await self.get(order_id)
+        return events
+
+    async def tell(self, order_id: str, message: Message) -> Told:
+        """Send an order a message and wait a while for what comes of it.
+
+        Raises:
+            UnknownOrder: there is no such order.
+            Refused: the order can't take the message where it stands.
+            DependencyUnavailable: PostgreSQL or Temporal can't be reached, or no worker answers.
+        """
+        handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
+        settled = True
+        try:
+            update = await self._ask_temporal(
+                lambda: handle.start_update(
+                    _UPDATES[type(message)],
+                    message,
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    rpc_timeout=self._timeout,
+                )
+            )
+            await update.result(rpc_timeout=self._timeout)
+        except NoAnswerInTime:
+            settled = False
+        except WorkflowUpdateFailedError as error:
+            if isinstance(error.cause, ApplicationError) and error.cause.type == REFUSED:
+                raise Refused(error.cause.message) from error
+            raise
+        except _NotRunning as error:
+            order = await self.get(order_id)
+            raise Refused(f"the order is {order.status}: its life is over") from error
+        return Told(await self.get(order_id), settled)
+
+    async def _just_placed(self, order_id: str) -> Order:
+        handle = self._client.get_workflow_handle(order_workflow_id(order_id))
+        try:
+            description = await self._ask_temporal(lambda: handle.describe(rpc_timeout=self._timeout))
+        except _NotRunning as error:
+            raise UnknownOrder(order_id) from error
+        return _as_placed(await description.memo_value(ORDER_MEMO, type_hint=PlaceOrder))
+
+    async def _ask_temporal(self, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await ask()
+        except NoAnswerInTime as error:
+            raise DependencyUnavailable("Temporal", "no worker took the message in time") from error
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise _NotRunning from error
+            if error.status in AWAY:
+                raise DependencyUnavailable("Temporal", error.message) from error
+            raise
+        except RuntimeError as error:
+            # A lazy client that could not make its first connection.
+            raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
+
+
+class _NotRunning(Exception):
+    """Temporal runs no such workflow: it never did, or it has ended."""
+
+
+_UPDATES: dict[type[Message], Any] = {
+    CancelOrder: OrderWorkflow.cancel,
+    CancelPayment: OrderWorkflow.cancel_payment,
+    ChangeAddress: OrderWorkflow.change_address,
+    RetryPayment: OrderWorkflow.retry_payment,
+}
+
+
+def _as_placed(placed: PlaceOrder) -> Order:
+    order, _ = receive(placed.order_id, placed.details, placed.placed_at, placed.actor)
+    return order

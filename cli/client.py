@@ -1,0 +1,130 @@
+"""The API as the command line sees it: HTTP, nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+FINAL = frozenset({"completed", "cancelled", "rejected", "expired", "failed"})
+Json = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The API refused, or could not be reached; the text is for people, ``problem`` for programs."""
+
+    def __init__(self, problem: Json) -> None:
+        super().__init__(problem["detail"])
+        self.problem = problem
+
+
+class OrdersClient:
+    """Places, follows and changes orders."""
+
+    def __init__(self, url: str, timeout: float = 30.0) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx2.Client(base_url=self._url, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> OrdersClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def place(self, body: bytes) -> Json:
+        """Place an order; the body is sent as it is, so that the API judges it.
+
+        Raises:
+            ApiError: it was refused, or the API can't be reached.
+        """
+        return self._ask("POST", "/orders", content=body, headers={"Content-Type": "application/json"})
+
+    def get(self, order_id: str) -> Json:
+        """Look an order up.
+
+        Raises:
+            ApiError: there is no such order, or the API can't be reached.
+        """
+        return self._ask("GET", f"/orders/{_segment(order_id)}")
+
+    def events(self, order_id: str, after: int = 0) -> list[Json]:
+        """Read an order's audit trail from behind ``after``.
+
+        Raises:
+            ApiError: there is no such order, or the API can't be reached.
+        """
+        page = self._ask("GET", f"/orders/{_segment(order_id)}/events", params={"after": after})
+        events: list[Json] = page["data"]
+        return events
+
+    def follow(self, order_id: str, every: float = 0.2) -> Iterator[Json]:
+        """Yield an order's events as they come, until it is at its end.
+
+        Raises:
+            ApiError: there is no such order, or the API can't be reached.
+        """
+        after = 0
+        while True:
+            # Asked before the events are: an order at its end then gets no further ones.
+            at_its_end = self.get(order_id)["status"] in FINAL
+            for event in self.events(order_id, after):
+                after = event["seq"]
+                yield event
+            if at_its_end:
+                return
+            time.sleep(every)
+
+    def cancel(self, order_id: str, reason: str | None) -> Json:
+        """End an order and undo everything.
+
+        Raises:
+            ApiError: it was refused, there is no such order, or the API can't be reached.
+        """
+        return self._ask("POST", f"/orders/{_segment(order_id)}/cancel", json={"reason": reason})
+
+    def change_address(self, order_id: str, address: Json) -> Json:
+        """Send an order elsewhere.
+
+        Raises:
+            ApiError: it was refused, there is no such order, or the API can't be reached.
+        """
+        return self._ask("PUT", f"/orders/{_segment(order_id)}/shipping-address", json=address)
+
+    def cancel_payment(self, order_id: str, reason: str | None) -> Json:
+        """Take no money, or give it back.
+
+        Raises:
+            ApiError: it was refused, there is no such order, or the API can't be reached.
+        """
+        return self._ask("POST", f"/orders/{_segment(order_id)}/payment/cancel", json={"reason": reason})
+
+    def retry_payment(self, order_id: str, payment_method: str) -> Json:
+        """Offer another payment method.
+
+        Raises:
+            ApiError: it was refused, there is no such order, or the API can't be reached.
+        """
+        return self._ask("POST", f"/orders/{_segment(order_id)}/payment/retry", json={"payment_method": payment_method})
+
+    def _ask(self, method: str, path: str, **request: Any) -> Json:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx2.RequestError as error:
+            detail = f"nothing answers at ORDERS_URL={self._url}: start the system with `make up`, or set ORDERS_URL"
+            raise ApiError({"title": "Unreachable", "status": 0, "detail": detail}) from error
+        try:
+            body: Json = answer.json()
+        except ValueError:
+            body = {"title": answer.reason_phrase, "status": answer.status_code, "detail": answer.text[:200]}
+        if answer.is_error:
+            raise ApiError({"detail": f"HTTP {answer.status_code}", **body})
+        return body
+
+
+def _segment(order_id: str) -> str:
+    return httpx2.URL("http://x/").copy_with(path=f"/{order_id}").raw_path.decode()[1:].replace("/", "%2F")

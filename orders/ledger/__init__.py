@@ -1,0 +1,1 @@
+"""What people look up, in PostgreSQL: all the SQL of the product stands in this package."""

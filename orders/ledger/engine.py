@@ -1,0 +1,129 @@
+"""How the ledger reaches PostgreSQL: one engine a process, one thread for each of its connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from orders.errors import DependencyUnavailable, InvalidSetting
+from orders.settings import DatabaseSettings
+
+T = TypeVar("T")
+
+_NOT_THERE_CLASSES = ("08", "53", "57P")
+"""SQLSTATE classes that mean "not now": connection, resources, operator (PostgreSQL manual, appendix A)."""
+
+
+class Database:
+    """The engine and the threads that use it.
+
+    Every statement of the ledger is a transaction of its own, so connections are in autocommit and a
+    transaction costs one round trip. Threads and connections are equally many: nobody waits for a connection.
+    """
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.engine: Engine = create_engine(
+            pg8000_url(settings.url.get_secret_value()),
+            isolation_level="AUTOCOMMIT",
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_timeout=settings.timeout.total_seconds(),
+            connect_args={
+                "timeout": settings.timeout.total_seconds(),
+                "application_name": "order-lifecycle",
+                "startup_params": {"statement_timeout": str(int(settings.timeout.total_seconds() * 1000))},
+            },
+        )
+        self.threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="database")
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Run work on a connection. It may run twice, so it has to bear that: once more after a lost connection.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached, or is too busy or not ready to answer.
+        """
+        try:
+            try:
+                return self._run(work)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._run(work)
+        except SQLAlchemyError as error:
+            if _is_away(error):
+                raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
+            raise
+
+    async def run_async(self, work: Callable[[Connection], T]) -> T:
+        """Do the same from an event loop, in one of the threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.run, work)
+
+    def ping(self) -> None:
+        """Ask PostgreSQL for a sign of life.
+
+        Raises:
+            DependencyUnavailable: there is none.
+        """
+        self.run(lambda connection: connection.execute(text("select 1")))
+
+    def close(self) -> None:
+        """Close every connection and thread."""
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        self.engine.dispose()
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.connect() as connection:
+            return work(connection)
+
+
+def pg8000_url(url: str) -> URL:
+    """Turn a PostgreSQL URL as libpq writes it into one for pg8000.
+
+    ``postgresql://user@/name?host=/folder`` names a Unix socket, as in libpq's connection URIs
+    (PostgreSQL manual, "Connection URIs").
+
+    Raises:
+        InvalidSetting: it is no PostgreSQL URL.
+    """
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError as error:
+        raise InvalidSetting("DATABASE_URL: not a URL; write postgresql://user:password@host:5432/name") from error
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")
+    parsed = parsed.set(drivername="postgresql+pg8000")
+    folder = parsed.query.get("host")
+    if isinstance(folder, str) and folder.startswith("/"):
+        query: dict[str, Any] = {name: value for name, value in parsed.query.items() if name not in ("host", "port")}
+        query["unix_sock"] = f"{folder}/.s.PGSQL.{parsed.query.get('port', 5432)}"
+        parsed = parsed.set(query=query)
+    return parsed
+
+
+def _is_away(error: SQLAlchemyError) -> bool:
+    if isinstance(error, PoolTimeout):
+        return True
+    if isinstance(error, DBAPIError):
+        # pg8000 gives the server's answer as a dictionary whose "C" is the SQLSTATE.
+        answer = error.orig.args[0] if error.orig and error.orig.args else None
+        if isinstance(answer, dict):
+            return str(answer.get("C", "")).startswith(_NOT_THERE_CLASSES)
+        return error.connection_invalidated or isinstance(error, OperationalError) or _is_network(error)
+    return False
+
+
+def _is_network(error: DBAPIError) -> bool:
+    return type(error.orig).__name__ == "InterfaceError" or isinstance(error.orig, OSError)
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    answer = origin.args[0] if origin and origin.args else origin
+    return str(answer.get("M")) if isinstance(answer, dict) else str(answer).splitlines()[0]

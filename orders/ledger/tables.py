@@ -1,0 +1,90 @@
+"""The tables, as the migrations leave them; ``tests/integration/test_migrations.py`` holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("version", Integer, nullable=False, comment="seq of the last event"),
+    Column("customer_name", Text, nullable=False),
+    Column("customer_email", Text, nullable=False),
+    Column("currency", Text, nullable=False, comment="ISO 4217; every amount is in its minor units"),
+    Column("total", BigInteger, nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("shipping_address", JSONB, nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("payment_method", Text, nullable=False),
+    Column("payment_status", Text, nullable=False),
+    Column("captured", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("run_id", Text, nullable=False, comment="of the workflow run that wrote this row"),
+    Column("history_length", Integer, nullable=False, comment="of that run when it decided so"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("refunded between 0 and captured", name="money"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    CheckConstraint("seq > 0", name="seq"),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("key", Text, primary_key=True, comment="the idempotency key that the provider gets"),
+    Column("order_id", Text, ForeignKey("orders.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reference", Text),
+    Column("error", Text),
+    UniqueConstraint("order_id", "number"),
+)
+
+shipments = Table(
+    "shipments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("order_id", Text, ForeignKey("orders.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("carrier", Text),
+    Column("tracking_number", Text),
+    Column("address", JSONB, comment="as printed on the label"),
+    UniqueConstraint("order_id", "number"),
+)

@@ -1,0 +1,70 @@
+"""How every process reaches Temporal: one place for the converter, the names and the patience."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+
+from orders.errors import DependencyUnavailable
+from orders.settings import TemporalSettings
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+"""The gRPC status codes that mean "not now" (gRPC, "Status codes and their use")."""
+
+
+async def connect(settings: TemporalSettings, lazy: bool = False) -> Client:
+    """Connect to Temporal; a lazy client connects with its first call.
+
+    Raises:
+        DependencyUnavailable: the server can't be reached; the message names the setting to look at.
+    """
+    try:
+        return await Client.connect(
+            settings.address, namespace=settings.namespace, data_converter=pydantic_data_converter, lazy=lazy
+        )
+    except (RuntimeError, RPCError) as error:
+        raise DependencyUnavailable("Temporal", f"nothing answers at TEMPORAL_ADDRESS={settings.address}") from error
+
+
+async def ping(client: Client, timeout: timedelta) -> None:
+    """Ask Temporal for a sign of life, and whether the namespace is there.
+
+    Raises:
+        DependencyUnavailable: there is none.
+    """
+    try:
+        await client.count_workflows("WorkflowId = 'nobody'", rpc_timeout=timeout)
+    except RPCError as error:
+        raise DependencyUnavailable("Temporal", error.message.splitlines()[0]) from error
+    except RuntimeError as error:
+        raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]], *, longest_wait: float = 15.0) -> T:
+    """Repeat until a dependency is there, waiting longer each time, and say what is being waited for."""
+    wait = 0.25
+    while True:
+        try:
+            return await attempt()
+        except DependencyUnavailable as error:
+            logger.warning("waiting for %s, next try in %.2g s (%s)", error.name, wait, error)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, longest_wait)

@@ -1,0 +1,1 @@
+"""The lifecycle itself: deterministic code that asks neither clock, settings nor network."""

@@ -1,0 +1,367 @@
+"""An order's life, from *received* to *completed* or to one of its other ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from orders.activities.ledger import LedgerActivities
+    from orders.activities.payments import PaymentActivities
+    from orders.contracts import (
+        PAYMENTS_QUEUE,
+        REFUSED,
+        SHIPPING_QUEUE,
+        CancelOrder,
+        CancelPayment,
+        ChangeAddress,
+        ChangeLabel,
+        Charge,
+        PlaceOrder,
+        RecordEvents,
+        Refund,
+        Request,
+        RetryPayment,
+        ShipmentAnswer,
+        ShipmentReport,
+        ShipOrder,
+        shipment_workflow_id,
+    )
+    from orders.model import BEFORE_DISPATCH, SYSTEM, EventType, OrderStatus, PaymentStatus, ShipmentStatus, receive
+    from orders.workflows.shipping import ShippingWorkflow
+    from orders.workflows.steps import LEDGER, PARTNER, undisturbed, until
+
+E = EventType
+Parcel = ChildWorkflowHandle[ShippingWorkflow, ShipmentReport]
+
+
+class Ending(Exception):
+    """The order ends here, otherwise than by being completed."""
+
+    def __init__(self, event: EventType, reason: str | None, actor: str = SYSTEM) -> None:
+        super().__init__(reason)
+        self.event, self.reason, self.actor = event, reason, actor
+
+
+class PaymentCalledOff(Exception):
+    """The money must not be taken, or must come back; the order waits for another payment method."""
+
+
+@workflow.defn
+class OrderWorkflow:
+    """The only writer of its order: it alone decides, numbers and records what happens to it."""
+
+    @workflow.init
+    def __init__(self, request: PlaceOrder) -> None:
+        self._policy = request.policy
+        self._order, received = receive(request.order_id, request.details, request.placed_at, request.actor)
+        self._unwritten = [received]
+        self._writing = asyncio.Lock()
+        self._undo: list[Callable[[], Awaitable[None]]] = []
+        self._cancellation: Ending | None = None
+        self._payment_cancellation: CancelPayment | None = None
+        self._has_new_payment_method = False
+        self._parcel: Parcel | None = None
+        self._steps_taken = 0
+        self._requests = 0
+        self._answers: dict[int, bool] = {}
+        self._ended = False
+
+    @workflow.run
+    async def run(self, request: PlaceOrder) -> OrderStatus:
+        """Lead the order to its end and say which one it was."""
+        cancellation = CancelOrder("the workflow was cancelled", actor="temporal")
+        status = await undisturbed(self._live(), on_cancel=lambda: self._cancel_if_possible(cancellation))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._write()
+        return status
+
+    async def _live(self) -> OrderStatus:
+        try:
+            self._validate()
+            await self._review()
+            while True:
+                try:
+                    if await self._pay():
+                        await self._ship()
+                        break
+                except PaymentCalledOff:
+                    await self._give_payment_back()
+                await self._another_payment_method()
+            self._tell(E.COMPLETED)
+        except Ending as ending:
+            await self._undo_everything()
+            self._tell(ending.event, ending.actor, reason=ending.reason)
+        await self._write()
+        self._ended = True
+        return self._order.status
+
+    # The steps
+
+    def _validate(self) -> None:
+        if problems := self._order.details.problems(self._policy.max_total):
+            raise Ending(E.REJECTED, "; ".join(problems))
+        self._tell(E.VALIDATED)
+
+    async def _review(self) -> None:
+        if not self._policy.review_timeout:
+            return
+        until_when = workflow.now() + self._policy.review_timeout
+        self._tell(E.REVIEW_STARTED, until=until_when.isoformat())
+        await self._write()
+        await self._wait(lambda: False, self._policy.review_timeout)
+        self._tell(E.REVIEW_PASSED, reason="nobody objected in time")
+
+    async def _pay(self) -> bool:
+        self._stop_if_asked()
+        order = self._order
+        key = order.payment.next_key(order.id, "charge")
+        charge = Charge(key, order.id, order.details.total, order.details.payment_method)
+        self._tell(E.PAYMENT_REQUESTED, key=key, **asdict(charge.amount))
+        await self._write()
+        self._undo.append(partial(self._refund, charge))
+        answer = await until(
+            self._is_asked_to_stop,
+            workflow.execute_activity_method(PaymentActivities.charge, charge, task_queue=PAYMENTS_QUEUE, **PARTNER),
+        )
+        if answer is None:
+            self._stop_if_asked()
+            raise AssertionError("the charge was called off by nobody")
+        if answer.declined:
+            self._undo.clear()
+            self._tell(E.PAYMENT_DECLINED, key=key, reason=answer.declined)
+            return False
+        self._tell(E.PAYMENT_CAPTURED, key=key, reference=answer.reference, **asdict(charge.amount))
+        return True
+
+    async def _another_payment_method(self) -> None:
+        await self._write()
+        timeout = self._policy.payment_timeout
+        if not await self._wait(lambda: self._has_new_payment_method, timeout):
+            raise Ending(E.EXPIRED, f"no payment within {timeout}")
+        self._has_new_payment_method = False
+
+    async def _ship(self) -> None:
+        self._stop_if_asked()
+        order = self._order
+        shipment_id = f"{order.id}:{len(order.shipments) + 1}"
+        self._parcel, self._steps_taken = None, 0
+        self._tell(E.SHIPMENT_REQUESTED, shipment=shipment_id)
+        await self._write()
+        parcel = self._parcel = await workflow.start_child_workflow(
+            ShippingWorkflow.run,
+            ShipOrder(shipment_id, order.id, order.details.lines, order.details.shipping_address),
+            id=shipment_workflow_id(shipment_id),
+            task_queue=SHIPPING_QUEUE,
+            # Should the order be terminated, its parcel comes back by itself if it still can.
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+        )
+        while not parcel.done():
+            await workflow.wait_condition(lambda: parcel.done() or bool(self._unwritten))
+            if not parcel.done():
+                await self._write()
+        self._take(await parcel)
+        if order.shipment.status is ShipmentStatus.RECALLED:
+            await workflow.wait_condition(self._is_asked_to_stop)
+            self._stop_if_asked()
+
+    # Undoing
+
+    async def _give_payment_back(self) -> None:
+        request = self._payment_cancellation
+        assert request
+        await self._undo_everything()
+        self._tell(E.PAYMENT_CANCELLED, request.actor, reason=request.reason)
+        await self._write()
+        self._payment_cancellation = None
+
+    async def _undo_everything(self) -> None:
+        while self._undo:
+            await self._undo.pop()()
+
+    async def _refund(self, charge: Charge) -> None:
+        key = self._order.payment.next_key(self._order.id, "refund")
+        self._tell(E.REFUND_REQUESTED, key=key, charge=charge.key, **asdict(charge.amount))
+        await self._write()
+        answer = await workflow.execute_activity_method(
+            PaymentActivities.refund, Refund(key, charge), task_queue=PAYMENTS_QUEUE, **PARTNER
+        )
+        self._tell(E.REFUNDED, key=key, charge=charge.key, reference=answer.reference, **asdict(answer.returned))
+
+    # What people ask of it
+
+    @workflow.update
+    async def cancel(self, message: CancelOrder) -> None:
+        """End the order and undo everything; returns when that is done. Refused once the parcel is leaving."""
+        await self._cancel(message)
+        await workflow.wait_condition(lambda: self._ended)
+        if self._order.status is not OrderStatus.CANCELLED:
+            raise refused(f"the order was {self._order.status} first")
+
+    @cancel.validator
+    def _check_cancel(self, message: CancelOrder) -> None:
+        self._refuse_after_dispatch("cancelled")
+
+    @workflow.update
+    async def cancel_payment(self, message: CancelPayment) -> None:
+        """Take no money, or give it back; the order then waits for another payment method."""
+        self._tell(E.PAYMENT_CANCEL_REQUESTED, message.actor, reason=message.reason)
+        await self._call_parcel_back("cancel_payment", message.actor)
+        self._payment_cancellation = message
+        if self._order.payment.status is PaymentStatus.UNPAID:
+            # It is not due yet: when it is, the lifecycle finds this note.
+            await self._write()
+            return
+        await workflow.wait_condition(lambda: self._ended or self._payment_cancellation is None)
+
+    @cancel_payment.validator
+    def _check_cancel_payment(self, message: CancelPayment) -> None:
+        self._refuse_after_dispatch("given its money back")
+        status = self._order.payment.status
+        if status not in (PaymentStatus.UNPAID, PaymentStatus.PENDING, PaymentStatus.CAPTURED):
+            raise refused(f"the payment is {status}: there is nothing to cancel")
+
+    @workflow.update
+    async def retry_payment(self, message: RetryPayment) -> None:
+        """Try another payment method."""
+        self._tell(E.PAYMENT_METHOD_CHANGED, message.actor, payment_method=message.payment_method)
+        self._has_new_payment_method = True
+        await self._write()
+
+    @retry_payment.validator
+    def _check_retry_payment(self, message: RetryPayment) -> None:
+        order = self._order
+        waiting = order.status is OrderStatus.PAYMENT_FAILED and order.payment.status is not PaymentStatus.PENDING
+        if not waiting or self._has_new_payment_method:
+            raise refused(f"the order is {order.status}: it doesn't wait for another payment method")
+
+    @workflow.update
+    async def change_address(self, message: ChangeAddress) -> None:
+        """Send the parcel elsewhere; refused once it is leaving."""
+        if self._order.status is OrderStatus.FULFILLING:
+            number = self._next_request()
+            change = ChangeLabel(number, message.address)
+            if not await self._ask_parcel(number, lambda parcel: parcel.signal(ShippingWorkflow.change_label, change)):
+                raise await self._refusal("change_address", message.actor)
+        self._tell(E.ADDRESS_CHANGED, message.actor, address=asdict(message.address))
+        await self._write()
+
+    @change_address.validator
+    def _check_change_address(self, message: ChangeAddress) -> None:
+        self._refuse_after_dispatch("sent elsewhere")
+
+    # What its parcel tells it
+
+    @workflow.signal
+    def shipment_reported(self, report: ShipmentReport) -> None:
+        """Something happened to the parcel."""
+        self._take(report)
+
+    @workflow.signal
+    def shipment_answered(self, answer: ShipmentAnswer) -> None:
+        """The parcel answers a request."""
+        self._answers[answer.number] = answer.accepted
+
+    # How it does these things
+
+    def _tell(self, event: EventType, actor: str = SYSTEM, at: datetime | None = None, **data: Any) -> None:
+        self._unwritten.append(self._order.record(event, at or workflow.now(), actor, **data))
+
+    async def _write(self) -> None:
+        # One at a time, so that nobody ever reads event 6 before event 5.
+        async with self._writing:
+            if not self._unwritten:
+                return
+            events, self._unwritten = self._unwritten, []
+            info = workflow.info()
+            entry = RecordEvents(self._order, events, info.run_id, info.get_current_history_length())
+            await workflow.execute_local_activity_method(LedgerActivities.record, entry, **LEDGER)
+
+    async def _wait(self, condition: Callable[[], bool], timeout: timedelta) -> bool:
+        """Wait for the condition; False when it did not come in time."""
+        try:
+            await workflow.wait_condition(lambda: condition() or self._cancellation is not None, timeout=timeout)
+        except TimeoutError:
+            return False
+        if self._cancellation:
+            raise self._cancellation
+        return True
+
+    def _is_asked_to_stop(self) -> bool:
+        return self._cancellation is not None or self._payment_cancellation is not None
+
+    def _stop_if_asked(self) -> None:
+        if self._cancellation:
+            raise self._cancellation
+        if self._payment_cancellation:
+            raise PaymentCalledOff
+
+    async def _cancel_if_possible(self, message: CancelOrder) -> None:
+        # Nobody waits for an answer here; that it was refused stands in the audit trail.
+        if self._order.status in BEFORE_DISPATCH:
+            with suppress(ApplicationError):
+                await self._cancel(message)
+
+    async def _cancel(self, message: CancelOrder) -> None:
+        self._tell(E.CANCEL_REQUESTED, message.actor, reason=message.reason)
+        await self._call_parcel_back("cancel", message.actor)
+        self._cancellation = self._cancellation or Ending(E.CANCELLED, message.reason, message.actor)
+
+    async def _call_parcel_back(self, request: str, actor: str) -> None:
+        if self._order.status is OrderStatus.FULFILLING:
+            number = self._next_request()
+            if not await self._ask_parcel(
+                number, lambda parcel: parcel.signal(ShippingWorkflow.recall, Request(number))
+            ):
+                raise await self._refusal(request, actor)
+
+    def _next_request(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    async def _ask_parcel(self, number: int, ask: Callable[[Parcel], Awaitable[None]]) -> bool:
+        await workflow.wait_condition(lambda: self._parcel is not None)
+        parcel = self._parcel
+        assert parcel
+        if not parcel.done():
+            try:
+                await ask(parcel)
+            except ApplicationError:
+                # It has come to its end in this very moment; its report says how.
+                await workflow.wait_condition(parcel.done)
+        await workflow.wait_condition(lambda: number in self._answers or parcel.done())
+        if parcel.done() and (await parcel).steps[-1].status is ShipmentStatus.RECALLED:
+            return True
+        return self._answers.get(number, False)
+
+    async def _refusal(self, request: str, actor: str) -> ApplicationError:
+        reason = "the parcel is being handed to the carrier"
+        self._tell(E.REFUSED, actor, request=request, reason=reason)
+        await self._write()
+        return refused(reason)
+
+    def _take(self, report: ShipmentReport) -> None:
+        news, self._steps_taken = report.steps[self._steps_taken :], len(report.steps)
+        for step in news:
+            facts = {name: value for name, value in asdict(step).items() if value is not None}
+            del facts["status"], facts["at"]
+            self._tell(E(step.status), at=step.at, **facts)
+
+    def _refuse_after_dispatch(self, what: str) -> None:
+        status = self._order.status
+        if status not in BEFORE_DISPATCH:
+            raise refused(f"the order is {status}: it can't be {what} any more")
+
+
+def refused(reason: str) -> ApplicationError:
+    """The error with which an update is refused."""
+    return ApplicationError(reason, type=REFUSED, non_retryable=True)

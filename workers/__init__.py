@@ -1,0 +1,1 @@
+"""The worker processes: ``python -m workers QUEUE…``."""

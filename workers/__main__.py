@@ -1,0 +1,52 @@
+"""``python -m workers QUEUE…`` works on these task queues until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from orders.errors import InvalidSetting
+from orders.logs import set_up_logging
+from workers.queues import QUEUES
+from workers.runner import run
+
+
+def main() -> int:
+    """Parse the arguments, work, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Works on task queues until SIGTERM.")
+    parser.add_argument("queues", nargs="+", choices=sorted(QUEUES), metavar="QUEUE", help=", ".join(sorted(QUEUES)))
+    queues = list(dict.fromkeys(parser.parse_args().queues))
+    try:
+        set_up_logging()
+        asyncio.run(_until_told_to_stop(queues))
+    except InvalidSetting as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _until_told_to_stop(queues: list[str]) -> None:
+    stop = asyncio.Event()
+
+    def told() -> None:
+        if stop.is_set():
+            logging.getLogger(__name__).warning("told twice: leaving at once")
+            os._exit(1)
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, told)
+    await run(queues, stop)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    logging.shutdown()
+    # Temporal's native threads may abort the interpreter while it finalises: by now there is nothing left to do.
+    os._exit(code)

@@ -1,0 +1,1 @@
+"""The adapters behind ``orders/ports.py``."""

@@ -1,0 +1,128 @@
+"""Simulated partners: they answer as real ones would, after a settable time, and keep books."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from orders.contracts import Charge, ChargeAnswer, Dispatch, Refund, RefundAnswer, Track, Tracking
+from orders.details import Address, OrderLine
+from orders.errors import PartnerUnavailable
+from orders.model import ShipmentStatus
+from orders.money import Money
+from orders.ports import Booking
+from orders.settings import PartnerSettings
+from workers.gateways.books import CarrierBooks, PaymentBooks
+
+DECLINES: Mapping[str, str] = {
+    "tok_declined": "the card was declined",
+    "tok_insufficient_funds": "the card has insufficient funds",
+    "tok_expired_card": "the card has expired",
+}
+"""Test tokens that are declined, in the manner of Stripe's, and what the provider says."""
+
+GOOD = frozenset({"tok_visa", "tok_mastercard", "tok_amex"})
+"""Test tokens that pay."""
+
+ANSWER_LOST = "tok_answer_lost"
+"""Pays, but the first answer never arrives: what a time-out after the effect looks like."""
+
+
+class SimulatedPayments:
+    """A payment provider that honours idempotency keys."""
+
+    def __init__(self, books: PaymentBooks, settings: PartnerSettings) -> None:
+        self._books = books
+        self._latency = settings.payment_latency.total_seconds()
+
+    async def charge(self, charge: Charge) -> ChargeAnswer:
+        """Take the money, or decline; the same key gets the same answer.
+
+        Raises:
+            PartnerUnavailable: the answer got lost; ask again under the same key.
+        """
+        await asyncio.sleep(self._latency)
+        decline = DECLINES.get(charge.method)
+        if not decline and charge.method not in GOOD | {ANSWER_LOST}:
+            decline = f"{charge.method} is no payment method"
+        entry = await self._books.charge(charge, _reference("ch", charge.key), "declined" if decline else "captured")
+        if charge.method == ANSWER_LOST and entry.asked == 1:
+            raise PartnerUnavailable("the payment provider's answer got lost")
+        if entry.status == "void":
+            return ChargeAnswer(declined="the payment was called off")
+        return ChargeAnswer(declined=decline) if decline else ChargeAnswer(reference=entry.reference)
+
+    async def refund(self, refund: Refund) -> RefundAnswer:
+        """Give back what was taken under the charge's key; nothing can be taken under it later."""
+        await asyncio.sleep(self._latency)
+        reference = _reference("re", refund.key)
+        amount = await self._books.refund(refund, reference)
+        return RefundAnswer(Money(amount, refund.charge.amount.currency), reference if amount else None)
+
+
+class SimulatedWarehouse:
+    """A warehouse that has everything."""
+
+    def __init__(self, settings: PartnerSettings) -> None:
+        self._latency = settings.warehouse_latency.total_seconds()
+
+    async def pick(self, shipment_id: str, lines: tuple[OrderLine, ...]) -> None:
+        """Take the goods from the shelf."""
+        await asyncio.sleep(self._latency)
+
+    async def pack(self, shipment_id: str) -> None:
+        """Put them in a parcel."""
+        await asyncio.sleep(self._latency)
+
+    async def put_back(self, shipment_id: str) -> None:
+        """Undo both."""
+        await asyncio.sleep(self._latency)
+
+
+class SimulatedCarrier:
+    """Two carriers: one for the inland, one for abroad; parcels travel for a settable time."""
+
+    def __init__(self, books: CarrierBooks, settings: PartnerSettings) -> None:
+        self._books = books
+        self._latency = settings.carrier_latency.total_seconds()
+        self._transit = settings.carrier_transit
+
+    async def choose(self, address: Address, lines: tuple[OrderLine, ...]) -> str:
+        """Name the carrier for this parcel."""
+        await asyncio.sleep(self._latency)
+        return "Inland Parcel" if address.country == "US" else "World Freight"
+
+    async def book(self, shipment_id: str, carrier: str) -> Booking:
+        """Get the tracking number: the same one for the same shipment."""
+        await asyncio.sleep(self._latency)
+        tracking_number = _reference("TRK", shipment_id).upper()
+        await self._books.book(shipment_id, carrier, tracking_number)
+        return Booking(carrier, tracking_number)
+
+    async def dispatch(self, dispatch: Dispatch) -> Tracking:
+        """Print the label and take the parcel over."""
+        await asyncio.sleep(self._latency)
+        return self._tracking(await self._books.dispatch(dispatch))
+
+    async def void(self, shipment_id: str) -> None:
+        """Give up the booking, if there is one."""
+        await asyncio.sleep(self._latency)
+        await self._books.void(shipment_id)
+
+    async def track(self, track: Track) -> Tracking:
+        """Say where the parcel is."""
+        await asyncio.sleep(self._latency)
+        return self._tracking(await self._books.dispatched_at(track.tracking_number))
+
+    def _tracking(self, dispatched_at: datetime) -> Tracking:
+        arrival = dispatched_at + self._transit
+        left = arrival - datetime.now(UTC)
+        if left <= timedelta(0):
+            return Tracking(ShipmentStatus.DELIVERED, arrival, dispatched_at)
+        return Tracking(ShipmentStatus.DISPATCHED, dispatched_at, dispatched_at, look_again_after=left)
+
+
+def _reference(prefix: str, key: str) -> str:
+    return f"{prefix}_{hashlib.sha256(key.encode()).hexdigest()[:16]}"

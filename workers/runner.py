@@ -1,0 +1,68 @@
+"""Runs the workers of some queues in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from orders.ledger.engine import Database
+from orders.settings import DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.temporal import connect, patiently
+from workers.queues import QUEUES, Work
+
+logger = logging.getLogger(__name__)
+
+
+def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> Worker:
+    """Make the worker of one queue."""
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=work.workflows,
+        activities=work.activities,
+        activity_executor=work.threads,
+        # By default running activities are cancelled the moment the worker is told to stop.
+        graceful_shutdown_timeout=settings.graceful_shutdown,
+    )
+
+
+async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
+    """Wait for Temporal and PostgreSQL, then work on the queues until ``stop``; return when all is drained.
+
+    Raises:
+        InvalidSetting: a setting can't be used.
+    """
+    temporal, workers = load(TemporalSettings), load(WorkerSettings)
+    database, partners = Database(load(DatabaseSettings)), load(PartnerSettings)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        starting = asyncio.create_task(_wait_for(temporal, database))
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            return
+        client = await starting
+        async with AsyncExitStack() as running:
+            for queue in queues:
+                await running.enter_async_context(worker(client, queue, QUEUES[queue](database, partners), workers))
+                logger.info("working on queue %s", queue)
+            await stopping
+            logger.info("draining: no new tasks are taken, running ones may end")
+        logger.info("drained")
+    finally:
+        stopping.cancel()
+        database.close()
+
+
+async def _wait_for(temporal: TemporalSettings, database: Database) -> Client:
+    async def ping() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, database.ping)
+
+    client = await patiently(lambda: connect(temporal))
+    await patiently(ping)
+    return client
