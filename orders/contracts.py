@@ -1,6 +1,6 @@
 """What crosses Temporal: queue names, workflow ids, and what workflows and activities are told and answer."""
 
-from __future__ import annotations
+# No postponed annotations here: in the workflow sandbox pydantic could not look up what their names stand for.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

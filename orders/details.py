@@ -1,6 +1,6 @@
 """What a customer asks for, and what the shop would not take."""
 
-from __future__ import annotations
+# No postponed annotations here: in the workflow sandbox pydantic could not look up what their names stand for.
 
 from dataclasses import dataclass, field
 

@@ -6,7 +6,7 @@ its audit trail. The three tables of legal moves below are the only place that s
 the workflows, the API and the tests all ask them.
 """
 
-from __future__ import annotations
+# No postponed annotations here: in the workflow sandbox pydantic could not look up what their names stand for.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace

@@ -1,10 +1,11 @@
 """Money: integer minor units and a currency of ISO 4217 (the ``iso4217`` package's copy of the standard)."""
 
-from __future__ import annotations
+# No postponed annotations here: in the workflow sandbox pydantic could not look up what their names stand for.
 
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from typing import Self
 
 from iso4217 import Currency
 
@@ -35,7 +36,7 @@ class Money:
     currency: str
 
     @classmethod
-    def parse(cls, value: Decimal, currency: str) -> Money:
+    def parse(cls, value: Decimal, currency: str) -> Self:
         """Read a decimal amount exactly.
 
         Raises:

@@ -55,6 +55,6 @@ async def until(stop: Callable[[], bool], step: Coroutine[Any, Any, T]) -> T | N
     await workflow.wait_condition(lambda: task.done() or stop())
     if not task.done():
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)
         return None
     return task.result()

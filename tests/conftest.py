@@ -1,0 +1,109 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import create_engine, text
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from cli.embedded import program
+from orders.ledger.engine import Database, pg8000_url
+from orders.ledger.reader import LedgerReader
+from orders.ledger.writer import Ledger
+from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.temporal import connect
+from tests.servers import TEMPLATE, Servers
+from workers.queues import QUEUES
+from workers.runner import worker
+
+_servers: Servers | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global _servers  # noqa: PLW0603
+    # A developer's own settings must not steer the tests.
+    for concern in CONCERNS:
+        for each in concern.model_fields.values():
+            os.environ.pop(str(each.alias), None)
+    is_spread = hasattr(config, "workerinput")
+    only_units = bool(config.args) and all("tests/unit" in argument for argument in config.args)
+    if not is_spread and not only_units and not config.option.collectonly:
+        _servers = Servers.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _servers:
+        _servers.stop()
+
+
+@pytest.fixture(scope="session")
+def process_name(worker_id: str) -> str:
+    return worker_id
+
+
+@pytest.fixture(scope="session")
+def database_url(process_name: str) -> str:
+    """A migrated database of this process's own."""
+    name = f"test_{process_name}"
+    admin = create_engine(pg8000_url(os.environ["TESTS_POSTGRES_URL"].format("postgres")), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'create database "{name}" template "{TEMPLATE}"'))
+    admin.dispose()
+    return os.environ["TESTS_POSTGRES_URL"].format(name)
+
+
+@pytest.fixture(scope="session")
+def database(database_url: str) -> Iterator[Database]:
+    found = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_POOL_SIZE=5))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def ledger(database: Database) -> Ledger:
+    return Ledger(database)
+
+
+@pytest.fixture(scope="session")
+def reader(database: Database) -> LedgerReader:
+    return LedgerReader(database)
+
+
+@pytest.fixture(scope="session")
+def temporal_settings(process_name: str) -> TemporalSettings:
+    """The real server, in a namespace of this process's own."""
+    return load(
+        TemporalSettings, TEMPORAL_ADDRESS=os.environ["TESTS_TEMPORAL_ADDRESS"], TEMPORAL_NAMESPACE=process_name
+    )
+
+
+@pytest.fixture(scope="session")
+async def client(temporal_settings: TemporalSettings) -> Client:
+    return await connect(temporal_settings)
+
+
+@pytest.fixture(scope="session")
+async def working(client: Client, database: Database) -> AsyncIterator[None]:
+    """Workers of every queue on the real server, with the simulated partners."""
+    settings = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1)
+    partners = load(PartnerSettings)
+    workers = [worker(client, queue, work(database, partners), settings) for queue, work in QUEUES.items()]
+    async with workers[0], workers[1], workers[2]:
+        yield
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's test server, on which days pass in no time; one a test, since its clock is one for all workflows."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program("temporal-test-server"),
+        data_converter=pydantic_data_converter,
+        test_server_startup_timeout=timedelta(seconds=30),
+    ) as environment:
+        yield environment

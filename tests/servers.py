@@ -1,0 +1,64 @@
+"""The real servers that all tests of a run share: started once, before the tests are spread over processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from cli.embedded import EmbeddedPostgres, free_port, start_temporal
+from orders.errors import DependencyUnavailable
+from orders.settings import TemporalSettings, load
+from orders.temporal import connect, ping
+
+MAX_PROCESSES = 16
+TEMPLATE = "template_orders"
+
+
+@dataclass
+class Servers:
+    """PostgreSQL with a migrated template, and Temporal with a namespace for each test process."""
+
+    folder: Path
+    postgres: EmbeddedPostgres
+    temporal: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls) -> Servers:
+        folder = Path(tempfile.mkdtemp(prefix="orders-tests-"))
+        port = free_port()
+        with (folder / "temporal.log").open("wb") as log:
+            namespaces = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
+            temporal = start_temporal(port=port, log=log, namespaces=namespaces)
+        postgres = EmbeddedPostgres(folder / "postgres")
+        environment = {**os.environ, "DATABASE_URL": postgres.create(TEMPLATE)}
+        subprocess.run([sys.executable, "-m", "migrations"], env=environment, check=True, capture_output=True)
+        # The processes that pytest-xdist starts inherit these.
+        os.environ["TESTS_POSTGRES_URL"] = postgres.url("{}")
+        os.environ["TESTS_TEMPORAL_ADDRESS"] = f"127.0.0.1:{port}"
+        asyncio.run(_until_it_answers(port))
+        return cls(folder, postgres, temporal)
+
+    def stop(self) -> None:
+        self.temporal.terminate()
+        self.temporal.wait(10)
+        self.postgres.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+async def _until_it_answers(port: int) -> None:
+    settings = load(TemporalSettings, TEMPORAL_ADDRESS=f"127.0.0.1:{port}", TEMPORAL_NAMESPACE="master")
+    for _ in range(300):
+        try:
+            await ping(await connect(settings), timedelta(seconds=1))
+        except DependencyUnavailable:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise TimeoutError("Temporal did not start")

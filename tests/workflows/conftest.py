@@ -1,0 +1,105 @@
+"""A shop whose workflows are real and whose partners are fakes, on a server that skips time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from orders.activities.ledger import LedgerActivities
+from orders.activities.payments import PaymentActivities
+from orders.activities.shipping import ShippingActivities
+from orders.contracts import (
+    ORDERS_QUEUE,
+    PAYMENTS_QUEUE,
+    SHIPPING_QUEUE,
+    PlaceOrder,
+    Policy,
+    order_workflow_id,
+)
+from orders.details import OrderDetails
+from orders.model import Order, OrderStatus, fold
+from orders.workflows.order import OrderWorkflow
+from orders.workflows.shipping import ShippingWorkflow
+from tests.examples import DETAILS, new_id
+from tests.fakes import FakeCarrier, FakeLedger, FakePayments, FakeWarehouse
+
+NO_REVIEW = Policy(review_timeout=timedelta(0))
+OrderHandle = WorkflowHandle[OrderWorkflow, OrderStatus]
+
+
+@dataclass
+class Shop:
+    environment: WorkflowEnvironment
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    payments: FakePayments = field(default_factory=FakePayments)
+    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
+    carrier: FakeCarrier = field(default_factory=FakeCarrier)
+    order_id: str = field(default_factory=new_id)
+
+    async def place(self, details: OrderDetails = DETAILS, policy: Policy = NO_REVIEW) -> OrderHandle:
+        return await self.environment.client.start_workflow(
+            OrderWorkflow.run,
+            PlaceOrder(self.order_id, details, datetime.now(UTC), "ann", policy),
+            id=order_workflow_id(self.order_id),
+            task_queue=ORDERS_QUEUE,
+        )
+
+    async def until(self, event: str, times: int = 1) -> None:
+        """Wait until an event stands in the ledger."""
+        async with asyncio.timeout(20):
+            while self.trail.count(event) < times:  # noqa: ASYNC110 - the ledger is written by another thread
+                await asyncio.sleep(0.01)
+
+    @property
+    def order(self) -> Order:
+        """The order as the ledger has it, which is what its events make of it."""
+        found = self.ledger.orders[self.order_id]
+        assert fold(self.order_id, self.ledger.trails[self.order_id]) == found
+        return found
+
+    @property
+    def trail(self) -> list[str]:
+        return self.ledger.types(self.order_id)
+
+    @property
+    def shipment_id(self) -> str:
+        return f"{self.order_id}:1"
+
+    def workers(self) -> list[Worker]:
+        client = self.environment.client
+        shipping = ShippingActivities(self.warehouse, self.carrier)
+        payments = PaymentActivities(self.payments)
+        return [
+            Worker(
+                client,
+                task_queue=ORDERS_QUEUE,
+                workflows=[OrderWorkflow],
+                activities=[LedgerActivities(self.ledger).record],
+                activity_executor=ThreadPoolExecutor(2),
+            ),
+            Worker(client, task_queue=PAYMENTS_QUEUE, activities=[payments.charge, payments.refund]),
+            Worker(
+                client,
+                task_queue=SHIPPING_QUEUE,
+                workflows=[ShippingWorkflow],
+                activities=[shipping.prepare, shipping.dispatch, shipping.recall, shipping.track],
+            ),
+        ]
+
+
+@pytest.fixture
+async def shop(time_skipping: WorkflowEnvironment) -> AsyncIterator[Shop]:
+    found = Shop(time_skipping)
+    async with AsyncExitStack() as running:
+        for each in found.workers():
+            await running.enter_async_context(each)
+        yield found
