@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api.dependencies import Services
-from api.errors import add_error_handlers
+from api.errors import add_error_handlers, describe_problems
 from api.routes import health, orders
 from orders.settings import ApiSettings, load
 
@@ -42,10 +42,12 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
-        max_body_size=settings.max_body,
         redoc_url=None,
     )
+    app.state.services = services
+    app.state.max_body = settings.max_body
     app.include_router(orders.router)
     app.include_router(health.router)
     add_error_handlers(app)
+    describe_problems(app)
     return app

@@ -15,8 +15,9 @@ from api.service import OrderService
 from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
+from orders.patience import patiently
 from orders.settings import ApiSettings, DatabaseSettings, LifecycleSettings, TemporalSettings, load
-from orders.temporal import connect, patiently, ping
+from orders.temporal import connect, ping
 
 PATIENCE = timedelta(seconds=2)
 """How long a probe waits for a dependency's sign of life."""

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from api.schemas import FieldProblem, Problem
@@ -49,6 +50,23 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe these problems in the OpenAPI document."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Put the shape of a problem into the OpenAPI document, in place of FastAPI's own error."""
+    without = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            schemas = without()["components"]["schemas"]
+            _, problems = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+            schemas |= problems["$defs"]
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        assert app.openapi_schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def add_error_handlers(app: FastAPI) -> None:

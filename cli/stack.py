@@ -30,7 +30,7 @@ from cli.embedded import EmbeddedPostgres, free_port, is_free, start_temporal
 from orders.contracts import ORDERS_QUEUE, PAYMENTS_QUEUE, SHIPPING_QUEUE
 from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database
-from orders.settings import ApiSettings, DatabaseSettings, StackSettings, TemporalSettings, load
+from orders.settings import CONCERNS, ApiSettings, DatabaseSettings, StackSettings, TemporalSettings, load
 from orders.temporal import connect, ping
 
 QUEUES = {
@@ -93,13 +93,18 @@ class Stack:
         self.environment.setdefault("WORKER_GRACEFUL_SHUTDOWN", "4")
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         self.take_over()
+        for concern in CONCERNS:
+            load(concern)
         api, stack = load(ApiSettings), load(StackSettings)
         port = self._port(self.api_port if self.api_port is not None else api.port, "--api-port or API_PORT", api.host)
         self.api_url = f"http://{api.host}:{port}"
         self.environment["API_PORT"] = str(port)
-        await self._start_temporal(stack)
-        await self._start_database()
-        self._migrate()
+        both = (self._start_temporal(stack), self._start_database())
+        # Whichever fails, the other must have come so far that it can be stopped.
+        for outcome in await asyncio.gather(*both, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        await asyncio.to_thread(self._migrate)
         self._spawn("api", [sys.executable, "-m", "api"])
         for queue in QUEUES:
             self._spawn(f"worker-{queue}", [sys.executable, "-m", "workers", queue])
@@ -133,8 +138,8 @@ class Stack:
                     process.popen.wait()
         if self._postgres:
             self._postgres.stop()
-        (self.folder / "stack.json").unlink(missing_ok=True)
         if self._lock:
+            (self.folder / "stack.json").unlink(missing_ok=True)
             self._lock.close()
 
     @property
@@ -150,11 +155,13 @@ class Stack:
         Raises:
             StackError: another stack is running in it.
         """
-        self._lock = (self.folder / "lock").open("w")
+        lock = (self.folder / "lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            lock.close()
             raise StackError(f"another `orders up` uses {self.folder}: stop it, or choose another --data-dir") from None
+        self._lock = lock
         record = self.folder / "stack.json"
         left = json.loads(record.read_text()) if record.exists() else []
         stopped = [entry["name"] for entry in left if _end(entry["pid"], entry["started"])]
@@ -199,7 +206,17 @@ class Stack:
         if "DATABASE_URL" in os.environ:
             self.database_url = os.environ["DATABASE_URL"]
         else:
-            self._postgres = await asyncio.to_thread(EmbeddedPostgres, self.folder / "postgres")
+            starting = asyncio.create_task(asyncio.to_thread(EmbeddedPostgres, self.folder / "postgres"))
+            try:
+                self._postgres = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # Nothing stops it on its way up, so that it can be stopped in order it has to arrive there.
+                self._postgres = await starting
+                raise
+            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+                # Most often its path is too long for a socket: 107 bytes on Linux, 103 on macOS.
+                reason = f"PostgreSQL can't start in {self.folder}: {error}"
+                raise StackError(f"{reason}; choose another, shorter --data-dir") from error
             self.database_url = self.environment["DATABASE_URL"] = self._postgres.create("orders")
         database = Database(load(DatabaseSettings, DATABASE_URL=self.database_url))
 

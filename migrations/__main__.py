@@ -13,8 +13,8 @@ from sqlalchemy import text
 from orders.errors import InvalidSetting
 from orders.ledger.engine import Database
 from orders.logs import set_up_logging
+from orders.patience import patiently
 from orders.settings import DatabaseSettings, load
-from orders.temporal import patiently
 
 LOCK = 0x6F72646572
 """The advisory lock that makes two migrations at once one after the other: "order" in ASCII."""

@@ -328,7 +328,8 @@ class Order:
 def receive(order_id: str, details: OrderDetails, at: datetime, actor: str) -> tuple[Order, Event]:
     """Begin an order: the order and its first event."""
     order = Order(order_id, details, created_at=at, updated_at=at)
-    return order, order.record(E.RECEIVED, at, actor, **asdict(details))
+    data = asdict(details)
+    return order, order.record(E.RECEIVED, at, actor, **{**data, "lines": list(data["lines"])})
 
 
 def fold(order_id: str, events: Iterable[Event]) -> Order:

@@ -1,12 +1,8 @@
-"""How every process reaches Temporal: one place for the converter, the names and the patience."""
+"""How every process reaches Temporal: one place for the converter and the errors."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -14,9 +10,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orders.errors import DependencyUnavailable
 from orders.settings import TemporalSettings
-
-T = TypeVar("T")
-logger = logging.getLogger(__name__)
 
 AWAY = frozenset(
     {
@@ -56,15 +49,3 @@ async def ping(client: Client, timeout: timedelta) -> None:
         raise DependencyUnavailable("Temporal", error.message.splitlines()[0]) from error
     except RuntimeError as error:
         raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
-
-
-async def patiently(attempt: Callable[[], Awaitable[T]], *, longest_wait: float = 15.0) -> T:
-    """Repeat until a dependency is there, waiting longer each time, and say what is being waited for."""
-    wait = 0.25
-    while True:
-        try:
-            return await attempt()
-        except DependencyUnavailable as error:
-            logger.warning("waiting for %s, next try in %.2g s (%s)", error.name, wait, error)
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, longest_wait)

@@ -89,6 +89,12 @@ async def client(temporal_settings: TemporalSettings) -> Client:
 
 
 @pytest.fixture(scope="session")
+async def idle_client(temporal_settings: TemporalSettings, process_name: str) -> Client:
+    """The real server, in a namespace in which no worker runs."""
+    return await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-idle"}))
+
+
+@pytest.fixture(scope="session")
 async def working(client: Client, database: Database) -> AsyncIterator[None]:
     """Workers of every queue on the real server, with the simulated partners."""
     settings = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1)

@@ -34,7 +34,8 @@ class Servers:
         folder = Path(tempfile.mkdtemp(prefix="orders-tests-"))
         port = free_port()
         with (folder / "temporal.log").open("wb") as log:
-            namespaces = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
+            processes = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
+            namespaces = (*processes, *(f"{process}-{use}" for process in processes for use in ("idle", "stack")))
             temporal = start_temporal(port=port, log=log, namespaces=namespaces)
         postgres = EmbeddedPostgres(folder / "postgres")
         environment = {**os.environ, "DATABASE_URL": postgres.create(TEMPLATE)}

@@ -11,8 +11,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from orders.ledger.engine import Database
+from orders.patience import patiently
 from orders.settings import DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
-from orders.temporal import connect, patiently
+from orders.temporal import connect
 from workers.queues import QUEUES, Work
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ OrderId = Annotated[
 ]
 MESSAGE = {
     202: {"model": OrderView, "description": "Accepted; the order still works on it"},
-    **responses(404, 409, 422, 503),
+    **responses(400, 404, 409, 413, 422, 503),
 }
 
 
@@ -33,7 +33,7 @@ async def place(body: OrderBody, orders: Orders, actor: Actor, response: Respons
     return OrderView.of(order)
 
 
-@router.get("/{order_id}", operation_id="getOrder", responses=responses(404, 503))
+@router.get("/{order_id}", operation_id="getOrder", responses=responses(404, 422, 503))
 async def get(order_id: OrderId, orders: Orders) -> OrderView:
     """Look an order up."""
     return OrderView.of(await orders.get(order_id))

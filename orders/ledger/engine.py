@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -98,7 +99,8 @@ def pg8000_url(url: str) -> URL:
         raise InvalidSetting("DATABASE_URL: not a URL; write postgresql://user:password@host:5432/name") from error
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")
-    parsed = parsed.set(drivername="postgresql+pg8000")
+    # As libpq has it, who does not say who he is comes as the user of the operating system.
+    parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or getpass.getuser())
     folder = parsed.query.get("host")
     if isinstance(folder, str) and folder.startswith("/"):
         query: dict[str, Any] = {name: value for name, value in parsed.query.items() if name not in ("host", "port")}

@@ -47,12 +47,13 @@ def live(*steps: tuple[EventType, dict[str, Any]]) -> tuple[Order, list[Event]]:
     return order, events
 
 
-PAID = (
+Step = tuple[EventType, dict[str, Any]]
+PAID: tuple[Step, ...] = (
     (E.VALIDATED, {}),
     (E.PAYMENT_REQUESTED, {"key": "o1:charge:1", **MONEY}),
     (E.PAYMENT_CAPTURED, {"key": "o1:charge:1", "reference": "r", **MONEY}),
 )
-SHIPPED = (
+SHIPPED: tuple[Step, ...] = (
     *PAID,
     (E.SHIPMENT_REQUESTED, {"shipment": "o1:1"}),
     (E.PICKED, {}),

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from orders.contracts import Charge, Dispatch, Refund
+from orders.errors import PartnerUnavailable
 from orders.ledger.engine import Database
 
 metadata = MetaData(schema="simulator")
@@ -124,7 +125,11 @@ class CarrierBooks:
         await self._database.run_async(lambda connection: connection.execute(statement))
 
     async def dispatch(self, dispatch: Dispatch) -> datetime:
-        """Take a booked parcel over, once, with its label; return when that was."""
+        """Take a booked parcel over, once, with its label; return when that was.
+
+        Raises:
+            PartnerUnavailable: there is no such booking.
+        """
         first_time = parcels.c.dispatches == 0
         statement = (
             update(parcels)
@@ -137,7 +142,12 @@ class CarrierBooks:
             )
             .returning(parcels.c.dispatched_at)
         )
-        return await self._database.run_async(lambda connection: connection.execute(statement).scalar_one())
+        taken: datetime | None = await self._database.run_async(
+            lambda connection: connection.execute(statement).scalar_one_or_none()
+        )
+        if taken is None:
+            raise PartnerUnavailable(f"the carrier knows no booking for {dispatch.shipment_id}")
+        return taken
 
     async def void(self, shipment_id: str) -> None:
         """Strike a parcel that has not been handed over."""
@@ -151,4 +161,5 @@ class CarrierBooks:
     async def dispatched_at(self, tracking_number: str) -> datetime:
         """Return when a parcel was handed over."""
         query = select(parcels.c.dispatched_at).where(parcels.c.tracking_number == tracking_number)
-        return await self._database.run_async(lambda connection: connection.execute(query).scalar_one())
+        found: datetime = await self._database.run_async(lambda connection: connection.execute(query).scalar_one())
+        return found

@@ -1,0 +1,86 @@
+"""Probes, and what the API does while its servers are away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from api.app import create_app
+from api.dependencies import Services
+from api.service import OrderService
+from cli.embedded import free_port
+from orders.contracts import Policy
+from orders.ledger.engine import Database
+from orders.ledger.reader import LedgerReader
+from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, load
+from orders.temporal import connect
+from tests.api.conftest import Api, http_of
+from tests.examples import body
+
+
+@pytest.fixture
+async def away() -> AsyncIterator[httpx2.AsyncClient]:
+    """An API whose servers are both away."""
+    settings = load(TemporalSettings, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
+    database = Database(load(DatabaseSettings, DATABASE_URL=f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/orders"))
+    client = await connect(settings, lazy=True)
+    orders = OrderService(client, LedgerReader(database), Policy(), timedelta(seconds=1))
+    async with http_of(Services(client, database, orders)) as http:
+        yield http
+    database.close()
+
+
+async def test_an_api_with_its_servers_is_alive_and_ready(api: Api) -> None:
+    assert (await api.http.get("/healthz")).json() == {"status": "ok"}
+    ready = await api.http.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+
+async def test_an_api_without_its_servers_is_alive_but_not_ready_and_says_for_what_it_waits(
+    away: httpx2.AsyncClient,
+) -> None:
+    assert (await away.get("/healthz")).status_code == 200
+    ready = await away.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["detail"] == "waiting for Temporal and PostgreSQL"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/orders"), ("GET", "/orders/x"), ("GET", "/orders/x/events"), ("POST", "/orders/x/cancel")],
+)
+async def test_a_request_to_an_api_without_its_servers_is_told_to_come_again(
+    away: httpx2.AsyncClient, method: str, path: str
+) -> None:
+    answer = await away.request(method, path, json=body() if path == "/orders" else None)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert answer.json()["type"] == "urn:order-lifecycle:problem:unavailable"
+    assert not {"hunter2", "127.0.0.1", "Traceback"} & set(answer.text.split())
+
+
+async def test_an_api_that_starts_waits_for_its_servers_and_says_so(
+    services_with: Callable[[Policy], Services], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load(TemporalSettings, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
+    there = services_with(Policy())
+    waiting = Services(await connect(settings, lazy=True), there.database, there.orders)
+    app = create_app(load(ApiSettings), waiting)
+    async with app.router.lifespan_context(app):
+        async with asyncio.timeout(10):
+            while "waiting for Temporal" not in caplog.text:  # noqa: ASYNC110 - logs give no event
+                await asyncio.sleep(0.05)
+    assert "waiting for PostgreSQL" not in caplog.text
+
+
+async def test_the_documentation_is_there(api: Api) -> None:
+    assert "swagger" in (await api.http.get("/docs")).text.lower()
+    document = (await api.http.get("/openapi.json")).json()
+    assert {"/orders", "/orders/{order_id}", "/orders/{order_id}/events", "/healthz", "/readyz"} <= set(
+        document["paths"]
+    )
+    assert "Problem" in document["components"]["schemas"]

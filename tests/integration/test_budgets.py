@@ -1,0 +1,44 @@
+"""What one order costs on the real servers: the budgets of the design, held."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client
+
+from orders.contracts import (
+    ORDERS_QUEUE,
+    PlaceOrder,
+    Policy,
+    order_workflow_id,
+    shipment_workflow_id,
+)
+from orders.ledger.engine import Database
+from orders.model import OrderStatus
+from orders.workflows.order import OrderWorkflow
+from tests.counting import History, Transactions
+from tests.examples import DETAILS, new_id
+
+EVENTS, WORKFLOW_TASKS, TRANSACTIONS = 46, 9, 10
+
+
+async def test_an_order_from_received_to_completed_keeps_its_budget(
+    client: Client, database: Database, working: None
+) -> None:
+    order_id = new_id()
+    counting = Transactions(database)
+    status = await client.execute_workflow(
+        OrderWorkflow.run,
+        PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann", Policy(review_timeout=timedelta(0))),
+        id=order_workflow_id(order_id),
+        task_queue=ORDERS_QUEUE,
+    )
+    transactions = counting.so_far
+    cost = await History.of(client, order_workflow_id(order_id), shipment_workflow_id(f"{order_id}:1"))
+    assert status is OrderStatus.COMPLETED
+    print(f"{cost.events} events, {cost.workflow_tasks} workflow tasks, {transactions} transactions")
+    assert cost.events <= EVENTS
+    assert cost.workflow_tasks <= WORKFLOW_TASKS
+    # Three of them are the ledger's, the others those of the simulated partners' books.
+    assert transactions <= TRANSACTIONS
+    assert transactions >= 3, "nothing was counted"

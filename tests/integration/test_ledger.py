@@ -1,0 +1,183 @@
+"""The ledger, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from orders.contracts import RecordEvents
+from orders.errors import DependencyUnavailable, StaleWrite
+from orders.ledger.engine import Database
+from orders.ledger.reader import LedgerReader
+from orders.ledger.tables import events as events_table
+from orders.ledger.tables import payments, shipments
+from orders.ledger.writer import Ledger
+from orders.model import Event, EventType, Order, fold, receive
+from orders.settings import DatabaseSettings, load
+from tests.counting import Transactions
+from tests.examples import DETAILS, TOTAL, WORK, new_id
+
+E = EventType
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+RUN = "run-1"
+
+
+class Book:
+    """An order whose events go to the ledger."""
+
+    def __init__(self) -> None:
+        self.order, received = receive(new_id(), DETAILS, NOW, "ann")
+        self.events = [received]
+
+    def record(self, kind: EventType, **data: Any) -> None:
+        self.events.append(self.order.record(kind, NOW + timedelta(seconds=self.order.version), **data))
+
+    def entry(self, count: int, history_length: int = 3, run_id: str = RUN) -> RecordEvents:
+        """The write of the last ``count`` events."""
+        return RecordEvents(copy.deepcopy(self.order), self.events[-count:], run_id, history_length)
+
+
+def paid() -> Book:
+    book = Book()
+    book.record(E.VALIDATED)
+    key = book.order.payment.next_key(book.order.id, "charge")
+    book.record(E.PAYMENT_REQUESTED, key=key, amount=TOTAL, currency="USD")
+    book.record(E.PAYMENT_CAPTURED, key=key, amount=TOTAL, currency="USD", reference="ref")
+    book.record(E.SHIPMENT_REQUESTED, shipment=f"{book.order.id}:1")
+    return book
+
+
+async def stored(reader: LedgerReader, order_id: str) -> tuple[Order | None, list[Event]]:
+    return await reader.order(order_id), await reader.events(order_id)
+
+
+async def test_what_was_written_is_read_and_is_the_fold_of_its_events(ledger: Ledger, reader: LedgerReader) -> None:
+    book = paid()
+    ledger.record(book.entry(5))
+    order, events = await stored(reader, book.order.id)
+    assert order == book.order == fold(book.order.id, events)
+    assert events == book.events
+
+
+async def test_a_repeated_write_changes_nothing(ledger: Ledger, reader: LedgerReader) -> None:
+    book = paid()
+    ledger.record(book.entry(5))
+    before = await stored(reader, book.order.id)
+    for _ in range(3):
+        ledger.record(book.entry(5))
+    assert await stored(reader, book.order.id) == before
+
+
+async def test_a_write_adds_its_events_and_leaves_the_earlier_ones(ledger: Ledger, reader: LedgerReader) -> None:
+    book = Book()
+    ledger.record(book.entry(1))
+    book.record(E.VALIDATED)
+    book.record(E.ADDRESS_CHANGED, address=asdict(WORK))
+    ledger.record(book.entry(2))
+    order, events = await stored(reader, book.order.id)
+    assert [event.seq for event in events] == [1, 2, 3]
+    assert order is not None
+    assert (order.version, order.details.shipping_address) == (3, WORK)
+
+
+async def test_events_can_be_read_from_behind_one(ledger: Ledger, reader: LedgerReader) -> None:
+    book = paid()
+    ledger.record(book.entry(5))
+    assert [event.seq for event in await reader.events(book.order.id, after=3)] == [4, 5]
+    assert await reader.events(book.order.id, after=5) == []
+
+
+async def test_an_older_decision_that_comes_late_is_refused_and_changes_nothing(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    book = Book()
+    late = book.entry(1, history_length=3)
+    book.record(E.VALIDATED)
+    ledger.record(book.entry(2, history_length=8))
+    before = await stored(reader, book.order.id)
+    with pytest.raises(StaleWrite):
+        ledger.record(late)
+    assert await stored(reader, book.order.id) == before
+
+
+async def test_a_newer_decision_replaces_one_that_never_counted(ledger: Ledger, reader: LedgerReader) -> None:
+    """A worker wrote, and died before its workflow task was completed; the next one decided otherwise."""
+    lost, kept = paid(), Book()
+    lost.order = replace(lost.order, id=kept.order.id)
+    ledger.record(lost.entry(5, history_length=3))
+    kept.record(E.VALIDATED)
+    kept.record(E.CANCEL_REQUESTED, reason="changed my mind")
+    ledger.record(kept.entry(3, history_length=5))
+    order, events = await stored(reader, kept.order.id)
+    assert order == kept.order == fold(kept.order.id, events)
+    assert order is not None
+    assert (order.payment.operations, order.shipments) == ([], [])
+
+
+async def test_a_reset_run_may_write_although_its_history_is_shorter(ledger: Ledger, reader: LedgerReader) -> None:
+    book = paid()
+    ledger.record(book.entry(5, history_length=40))
+    again = Book()
+    again.order = replace(again.order, id=book.order.id)
+    ledger.record(again.entry(1, history_length=10, run_id="run-2"))
+    order, events = await stored(reader, book.order.id)
+    assert order == again.order
+    assert [event.type for event in events] == [E.RECEIVED]
+
+
+async def test_writes_of_many_orders_at_once_do_not_disturb_each_other(ledger: Ledger, reader: LedgerReader) -> None:
+    books = [paid() for _ in range(20)]
+    await asyncio.gather(*(asyncio.to_thread(ledger.record, book.entry(5)) for book in books))
+    assert [await reader.order(book.order.id) for book in books] == [book.order for book in books]
+
+
+async def test_the_same_write_at_once_counts_once(ledger: Ledger, database: Database) -> None:
+    book = paid()
+    await asyncio.gather(*(asyncio.to_thread(ledger.record, book.entry(5)) for _ in range(10)))
+    with database.engine.connect() as connection:
+        for table, rows in [(events_table, 5), (payments, 1), (shipments, 1)]:
+            count = select(func.count()).select_from(table).where(table.c.order_id == book.order.id)
+            assert connection.execute(count).scalar_one() == rows
+
+
+async def test_a_write_costs_one_transaction(ledger: Ledger, database: Database) -> None:
+    book = paid()
+    counting = Transactions(database)
+    ledger.record(book.entry(5))
+    assert counting.so_far == 1
+
+
+async def test_an_unknown_order_is_none(reader: LedgerReader) -> None:
+    assert await reader.order("nobody") is None
+    assert await reader.events("nobody") == []
+
+
+async def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
+    away = Database(load(DatabaseSettings, DATABASE_URL="postgresql://ann:hunter2@127.0.0.1:9/orders"))
+    with pytest.raises(DependencyUnavailable, match="PostgreSQL") as refused:
+        Ledger(away).record(paid().entry(5))
+    assert "hunter2" not in str(refused.value)
+    away.close()
+
+
+async def test_a_lost_connection_is_replaced_without_anybody_noticing(database_url: str, reader: LedgerReader) -> None:
+    name = "to-be-lost"
+    settings = load(DatabaseSettings, DATABASE_URL=f"{database_url}&application_name={name}", DATABASE_POOL_SIZE=1)
+    database = Database(settings)
+    ledger = Ledger(database)
+    ledger.record(paid().entry(5))
+    with database.engine.connect() as connection:
+        victim = connection.execute(text("select pg_backend_pid()")).scalar_one()
+    await reader._database.run_async(
+        lambda connection: connection.execute(text("select pg_terminate_backend(:pid)"), {"pid": victim})
+    )
+    book = paid()
+    ledger.record(book.entry(5))
+    assert await reader.order(book.order.id) == book.order
+    database.close()

@@ -1,0 +1,124 @@
+"""The whole system as its users start it: real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 60
+
+
+def environment(**changes: str) -> dict[str, str]:
+    any_port = {"API_PORT": "0", "STACK_TEMPORAL_PORT": "0", "STACK_TEMPORAL_UI_PORT": "0"}
+    return {**os.environ, **any_port, **changes}
+
+
+def orders(*arguments: str, stdin: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the ``orders`` command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=ROOT,
+        env=environment(**settings),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@dataclass
+class Up:
+    """A running ``orders up``."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] = field(init=False)
+    url: str = ""
+
+    def start(self) -> Up:
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", "up", "--data-dir", str(self.folder)],
+                cwd=ROOT,
+                env=environment(**self.settings),
+                stdout=output,
+                stderr=output,
+            )
+        deadline = time.monotonic() + PATIENCE
+        while not self.url:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            self.url = next((line.split()[1] for line in self.output.splitlines() if line.startswith("ready ")), "")
+            time.sleep(0.05)
+        return self
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def stop(self, name: signal.Signals = signal.SIGTERM) -> float:
+        """Stop it, and return how many seconds that took."""
+        start = time.monotonic()
+        self.process.send_signal(name)
+        self.process.wait(PATIENCE)
+        return time.monotonic() - start
+
+    def pid(self, name: str) -> int:
+        entries = json.loads((self.folder / "stack.json").read_text())
+        return next(int(entry["pid"]) for entry in entries if entry["name"] == name)
+
+    def post(self, order: dict[str, Any]) -> dict[str, Any]:
+        answer = httpx2.post(f"{self.url}/orders", json=order, trust_env=False)
+        assert answer.status_code == 201, answer.text
+        placed: dict[str, Any] = answer.json()
+        return placed
+
+    def get(self, path: str) -> Any:
+        return httpx2.get(f"{self.url}{path}", trust_env=False).json()
+
+    def until(self, order_id: str, status: str, patience: float = PATIENCE) -> dict[str, Any]:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            order: dict[str, Any] = self.get(f"/orders/{order_id}")
+            if order["status"] == status:
+                return order
+            time.sleep(0.05)
+        raise AssertionError(
+            f"{order_id} is {order['status']} and not {status}: {self.get(f'/orders/{order_id}/events')}"
+        )
+
+
+def alive(folder: Path) -> list[str]:
+    """The processes that still have to do with a data folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        about = " ".join(process.info["cmdline"] or []) + " ".join((process.info["environ"] or {}).values())
+        if str(folder) in about and process.pid != os.getpid():
+            found.append(about[:200])
+    return found
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = Up(tmp_path_factory.mktemp("stack") / "data", {"REVIEW_TIMEOUT": "1"}).start()
+    yield running
+    if running.process.poll() is None:
+        running.stop()

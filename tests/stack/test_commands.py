@@ -1,0 +1,85 @@
+"""The ``orders`` command, as an operator types it, over HTTP to a running system."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples import body
+from tests.stack.conftest import ROOT, Up, orders
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    running = Up(tmp_path_factory.mktemp("stack") / "data", {"REVIEW_TIMEOUT": "3600"}).start()
+    yield running
+    running.stop()
+
+
+def command(up: Up, *arguments: str, stdin: str | None = None) -> dict[str, Any]:
+    done = orders(*arguments, "--json", stdin=stdin, ORDERS_URL=up.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_an_order_is_placed_from_a_file_and_from_standard_input_and_shown(up: Up) -> None:
+    placed = command(up, "place", str(ROOT / "examples" / "order.json"))
+    assert placed["total"] == "124.99"
+    shown = command(up, "show", placed["id"])
+    assert shown["id"] == placed["id"]
+    assert [event["seq"] for event in shown["events"]] == list(range(1, len(shown["events"]) + 1))
+    assert command(up, "place", "-", stdin=json.dumps(body()))["total"] == "99.99"
+
+
+def test_an_order_is_sent_elsewhere_has_its_payment_cancelled_and_is_cancelled(up: Up) -> None:
+    placed = command(up, "place", "-", stdin=json.dumps(body()))
+    moved = command(up, "address", placed["id"], "--street", "1 Market St", "--city", "San Francisco", "--state", "CA")
+    assert moved["shipping_address"]["street"] == "1 Market St"
+    assert command(up, "payment", "cancel", placed["id"], "--reason", "wrong card")["payment"]["captured"] == "0.00"
+    assert command(up, "cancel", placed["id"], "--reason", "ordered twice")["status"] == "cancelled"
+    done = orders("watch", placed["id"], "--json", ORDERS_URL=up.url)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["type"] for event in events][-3:] == ["payment_cancel_requested", "cancel_requested", "cancelled"]
+
+
+def test_people_get_a_picture_of_an_order_and_of_its_trail(up: Up) -> None:
+    placed = command(up, "place", "-", stdin=json.dumps(body()))
+    command(up, "cancel", placed["id"])
+    shown = orders("show", placed["id"], ORDERS_URL=up.url).stdout
+    assert "John Doe <john@example.com>" in shown
+    assert "cancel_requested" in shown
+    watched = orders("watch", placed["id"], ORDERS_URL=up.url).stdout
+    assert "the order is cancelled" in watched
+
+
+def test_a_refusal_is_told_with_its_reason_for_people_and_for_programs(up: Up) -> None:
+    placed = command(up, "place", "-", stdin=json.dumps(body()))
+    done = orders("payment", "retry", placed["id"], "tok_amex", ORDERS_URL=up.url)
+    assert done.returncode == 1
+    assert "Conflict: the order is in_review: it doesn't wait for another payment method" in done.stderr
+    done = orders("payment", "retry", placed["id"], "tok_amex", "--json", ORDERS_URL=up.url)
+    assert json.loads(done.stdout)["status"] == 409
+
+
+def test_a_bad_order_names_its_fields(up: Up) -> None:
+    done = orders("place", "-", stdin=json.dumps(body(items=[])), ORDERS_URL=up.url)
+    assert done.returncode == 1
+    assert "#/items: " in done.stderr
+
+
+@pytest.mark.parametrize("order_id", ["nobody", "../healthz", "a b", "x?y"])
+def test_an_unknown_order_is_not_found(up: Up, order_id: str) -> None:
+    done = orders("show", order_id, ORDERS_URL=up.url)
+    assert done.returncode == 1
+    assert "Not Found" in done.stderr
+
+
+def test_an_api_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    done = orders("show", "x", ORDERS_URL="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "nothing answers at ORDERS_URL=http://127.0.0.1:9: start the system with `make up`" in done.stderr
+    assert orders("place", str(tmp_path / "none.json")).returncode == 2

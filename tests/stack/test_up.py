@@ -1,0 +1,179 @@
+"""``orders up``: the whole system in real processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import create_engine, text
+
+from orders.ledger.engine import pg8000_url
+from tests.examples import body
+from tests.stack.conftest import Up, alive, orders
+
+
+def test_three_orders_are_delivered(up: Up) -> None:
+    placed = [up.post(body()) for _ in range(3)]
+    for order in placed:
+        done = up.until(order["id"], "completed")
+        assert done["payment"]["captured"] == "99.99"
+
+
+def test_the_addresses_of_everything_are_printed(up: Up) -> None:
+    printed = up.output
+    for part in (f"{up.url}/docs", "Temporal's page", "psql 'postgresql://postgres@/orders?host=/", "logs"):
+        assert part in printed
+
+
+@pytest.mark.parametrize("victim", ["worker-orders", "worker-payments", "worker-shipping", "api"])
+def test_an_order_survives_the_death_of_a_process_and_is_charged_once(up: Up, victim: str) -> None:
+    placed = up.post(body())
+    up.until(placed["id"], "in_review")
+    os.kill(up.pid(victim), signal.SIGKILL)
+    done = _patiently(up, placed["id"])
+    assert done["payment"]["captured"] == "99.99"
+    url = next(line.split("'")[1] for line in up.output.splitlines() if "psql" in line)
+    engine = create_engine(pg8000_url(url))
+    with engine.connect() as connection:
+        query = text(
+            "select count(*), sum(refunded) from simulator.charges where key like :key and status = 'captured'"
+        )
+        assert tuple(connection.execute(query, {"key": f"{placed['id']}:%"}).one()) == (1, 0)
+    engine.dispose()
+
+
+def _patiently(up: Up, order_id: str) -> dict[str, Any]:
+    """Ask until the order is completed; the API itself may be away for a moment."""
+    for _ in range(10):
+        try:
+            return up.until(order_id, "completed")
+        except httpx2.RequestError:
+            time.sleep(0.5)
+    raise AssertionError("the API did not come back")
+
+
+def test_what_stops_leaves_nothing_running_and_what_starts_again_knows_its_orders(tmp_path: Path) -> None:
+    up = Up(tmp_path / "data", {"REVIEW_TIMEOUT": "0"}).start()
+    placed = up.post(body())
+    up.until(placed["id"], "completed")
+    assert up.stop(signal.SIGINT) < 15
+    assert up.process.returncode == 0
+    assert alive(up.folder) == []
+    again = Up(up.folder, {"REVIEW_TIMEOUT": "0"}).start()
+    assert again.get(f"/orders/{placed['id']}")["status"] == "completed"
+    again.until(again.post(body())["id"], "completed")
+    # A second one in the same folder is refused, and does not disturb the first.
+    second = orders("up", "--data-dir", str(up.folder))
+    assert second.returncode == 2
+    assert "choose another --data-dir" in second.stderr
+    # What was killed leaves its children; the next run ends them and goes on.
+    again.process.kill()
+    again.process.wait()
+    assert alive(up.folder)
+    third = Up(up.folder).start()
+    assert "an earlier run had not stopped" in third.output
+    assert third.get(f"/orders/{placed['id']}")["status"] == "completed"
+    assert third.stop() < 15
+    assert alive(up.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"API_PORT": "taken"}, "port taken is taken: choose another with --api-port or API_PORT"),
+        ({"STACK_TEMPORAL_PORT": "taken"}, "port taken is taken: choose another with STACK_TEMPORAL_PORT"),
+        ({"API_PORT": "many"}, "API_PORT: "),
+        ({"REVIEW_TIMEOUT": "soon"}, "REVIEW_TIMEOUT: "),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:9/orders"}, "DATABASE_URL: PostgreSQL is unavailable"),
+        ({"DATABASE_URL": "mysql://127.0.0.1/orders"}, "DATABASE_URL: mysql is not PostgreSQL"),
+        ({"TEMPORAL_ADDRESS": "127.0.0.1:9"}, "TEMPORAL_ADDRESS: Temporal is unavailable"),
+        ({"TEMPORAL_ADDRESS": "nowhere"}, "TEMPORAL_ADDRESS: "),
+    ],
+)
+def test_what_is_in_the_way_is_one_line_that_names_the_setting(
+    tmp_path: Path, settings: dict[str, str], told: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = orders(
+            "up",
+            "--data-dir",
+            str(tmp_path / "data"),
+            **{name: value.replace("taken", port) for name, value in settings.items()},
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith(told.replace("port taken", f"port {port}"))
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert alive(tmp_path / "data") == []
+
+
+def test_given_servers_are_used_instead_of_embedded_ones(tmp_path: Path, database_url: str) -> None:
+    settings = {
+        "DATABASE_URL": database_url,
+        "TEMPORAL_ADDRESS": os.environ["TESTS_TEMPORAL_ADDRESS"],
+        "TEMPORAL_NAMESPACE": f"{os.environ.get('PYTEST_XDIST_WORKER', 'master')}-stack",
+        "STACK_TEMPORAL_PORT": os.environ["TESTS_TEMPORAL_ADDRESS"].rpartition(":")[2],
+        "REVIEW_TIMEOUT": "0",
+    }
+    up = Up(tmp_path / "data", settings).start()
+    up.until(up.post(body())["id"], "completed")
+    assert not (up.folder / "postgres").exists()
+    assert up.stop() < 15
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose name is short enough for a socket in it."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
+
+
+def test_the_demonstration_delivers_an_order_and_leaves_nothing(short_folder: Path) -> None:
+    for _ in range(2):
+        done = orders("demo", REVIEW_TIMEOUT="1", TMPDIR=str(short_folder))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the order is delivered" in done.stdout
+        assert re.search("review_started.*payment_captured.*delivered.*audit trail", done.stdout, re.DOTALL)
+        assert alive(short_folder) == []
+        assert list(short_folder.glob("orders-demo-*")) == []
+
+
+def test_a_folder_too_deep_for_a_socket_is_one_line_that_names_the_option(short_folder: Path) -> None:
+    deep = short_folder / ("deep" * 30)
+    done = orders("up", "--data-dir", str(deep), TMPDIR=str(short_folder / ("d" * 100)), XDG_RUNTIME_DIR=str(deep))
+    assert done.returncode == 2
+    assert "choose another, shorter --data-dir" in done.stderr.splitlines()[-1]
+
+
+def test_a_demonstration_of_an_order_that_is_declined_says_so(tmp_path: Path) -> None:
+    order = tmp_path / "order.json"
+    order.write_text("{}")
+    done = orders("demo", str(order))
+    assert done.returncode == 1
+    assert "#/customer_name: Field required" in done.stderr
+
+
+def test_reset_deletes_the_data_after_asking(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "logs").mkdir(parents=True)
+    assert orders("reset", "--data-dir", str(folder), stdin="n\n").returncode == 1
+    assert folder.exists()
+    assert orders("reset", "--data-dir", str(folder), stdin="y\n").returncode == 0
+    assert not folder.exists()
+
+
+def test_reset_does_not_delete_what_is_no_data_of_a_local_system(tmp_path: Path) -> None:
+    done = orders("reset", "--data-dir", str(tmp_path), "--yes")
+    assert done.returncode == 2
+    assert tmp_path.exists()

@@ -1,0 +1,92 @@
+"""``python -m workers``: starts, waits, drains and leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.conftest import ROOT
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(database_url: str, process_name: str, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker process whose log goes to ``tmp_path / "log"``."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*queues: str, **settings: str) -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "TEMPORAL_ADDRESS": os.environ["TESTS_TEMPORAL_ADDRESS"],
+            "TEMPORAL_NAMESPACE": f"{process_name}-idle",
+            **settings,
+        }
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "workers", *queues], cwd=ROOT, env=environment, stdout=log, stderr=log, text=True
+            )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_for(text: str, log: Path, process: subprocess.Popen[str]) -> None:
+    for _ in range(400):
+        if text in log.read_text():
+            return
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+@pytest.mark.parametrize("queues", [("orders",), ("payments", "shipping"), ("orders", "payments", "shipping")])
+def test_workers_of_any_queues_share_a_process_that_drains_and_leaves_with_0(
+    start: Start, tmp_path: Path, queues: tuple[str, ...]
+) -> None:
+    process = start(*queues)
+    for queue in queues:
+        wait_for(f"working on queue {queue}", tmp_path / "log", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "drained" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"TEMPORAL_ADDRESS": "127.0.0.1:9"}, "Temporal"),
+        ({"DATABASE_URL": "postgresql://ann:hunter2@127.0.0.1:9/orders"}, "PostgreSQL"),
+    ],
+)
+def test_a_worker_without_its_servers_says_for_what_it_waits_tries_again_and_can_be_stopped(
+    start: Start, tmp_path: Path, settings: dict[str, str], name: str
+) -> None:
+    process = start("orders", **settings)
+    wait_for(f"waiting for {name}, next try in 0.5 s", tmp_path / "log", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "hunter2" not in (tmp_path / "log").read_text()
+
+
+def test_an_unknown_queue_is_refused(start: Start, tmp_path: Path) -> None:
+    assert start("parcels").wait(20) == 2
+    assert "choose from" in (tmp_path / "log").read_text()
+
+
+def test_a_wrong_setting_is_one_line(start: Start, tmp_path: Path) -> None:
+    assert start("orders", DATABASE_POOL_SIZE="none").wait(20) == 2
+    assert (tmp_path / "log").read_text().startswith("DATABASE_POOL_SIZE: ")
+    assert len((tmp_path / "log").read_text().splitlines()) == 1
