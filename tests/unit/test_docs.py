@@ -1,0 +1,59 @@
+"""What the documentation says is there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from api.schemas import OrderBody
+from tests.parts import PARTS
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_local_link_and_every_named_file_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    files = re.findall(r"`((?:orders|api|workers|cli|tests|docs|migrations|examples)/[\w./-]*)`", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.M)}
+    assert {"demo", "up", "test"} <= named <= targets
+
+
+def test_every_part_that_make_test_takes_is_there_and_is_named() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, paths in PARTS.items():
+        assert f"`{name}`" in readme
+        assert all((ROOT / path).exists() for path in paths.split())
+
+
+def test_every_problem_that_the_api_knows_is_documented() -> None:
+    source = (ROOT / "api" / "errors.py").read_text()
+    kinds = re.findall(r'problem\("([a-z-]+)"', source) + re.findall(r'\d{3}: "([a-z-]+)"', source)
+    assert len(set(kinds)) >= 8
+    documented = (ROOT / "docs" / "api.md").read_text()
+    assert [kind for kind in kinds if f"problem:{kind}`" not in documented] == []
+
+
+def test_the_example_order_is_one_that_the_api_takes() -> None:
+    order = OrderBody.model_validate(json.loads((ROOT / "examples" / "order.json").read_text()))
+    assert str(order.details().total) == "124.99"
+
+
+def test_no_lock_file_names_an_address() -> None:
+    locks = sorted((ROOT / "requirements").glob("*.txt"))
+    assert locks
+    for lock in locks:
+        text = lock.read_text()
+        assert "://" not in text
+        assert "--hash=sha256:" in text
