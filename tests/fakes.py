@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from orders.contracts import Charge, ChargeAnswer, Dispatch, RecordEvents, Refund, RefundAnswer, Track, Tracking
 from orders.details import Address, OrderLine
-from orders.errors import PartnerUnavailable
+from orders.errors import PartnerUnavailable, StaleWrite
 from orders.model import Event, Order, ShipmentStatus
 from orders.money import Money
 from orders.ports import Booking
@@ -49,11 +49,15 @@ class FakeLedger:
     trails: dict[str, list[Event]] = field(default_factory=dict)
     writes: int = 0
     failures: int = 0
+    stale: int = 0
 
     def record(self, entry: RecordEvents) -> None:
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the ledger is away")
+        if self.stale:
+            self.stale -= 1
+            raise StaleWrite(entry.order.id)
         self.writes += 1
         trail = self.trails.setdefault(entry.order.id, [])
         del trail[entry.events[0].seq - 1 :]

@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
-from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
+from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from orders.activities.ledger import LedgerActivities
@@ -24,24 +24,34 @@ with workflow.unsafe.imports_passed_through():
         CancelOrder,
         CancelPayment,
         ChangeAddress,
-        ChangeLabel,
         Charge,
         PlaceOrder,
         RecordEvents,
         Refund,
-        Request,
         RetryPayment,
         ShipmentAnswer,
         ShipmentReport,
         ShipOrder,
         shipment_workflow_id,
     )
-    from orders.model import BEFORE_DISPATCH, SYSTEM, EventType, OrderStatus, PaymentStatus, ShipmentStatus, receive
+    from orders.errors import StaleWrite
+    from orders.model import (
+        BEFORE_DISPATCH,
+        SYSTEM,
+        Event,
+        EventType,
+        OrderStatus,
+        PaymentStatus,
+        ShipmentStatus,
+        receive,
+    )
+    from orders.workflows.parcel import Parcel
     from orders.workflows.shipping import ShippingWorkflow
     from orders.workflows.steps import LEDGER, PARTNER, undisturbed, until
 
 E = EventType
-Parcel = ChildWorkflowHandle[ShippingWorkflow, ShipmentReport]
+
+STALE_REST = timedelta(seconds=1)
 
 
 class Ending(Exception):
@@ -70,10 +80,8 @@ class OrderWorkflow:
         self._cancellation: Ending | None = None
         self._payment_cancellation: CancelPayment | None = None
         self._has_new_payment_method = False
-        self._parcel: Parcel | None = None
+        self._parcel = Parcel()
         self._steps_taken = 0
-        self._requests = 0
-        self._answers: dict[int, bool] = {}
         self._ended = False
 
     @workflow.run
@@ -154,10 +162,10 @@ class OrderWorkflow:
         self._stop_if_asked()
         order = self._order
         shipment_id = f"{order.id}:{len(order.shipments) + 1}"
-        self._parcel, self._steps_taken = None, 0
+        self._parcel, self._steps_taken = Parcel(), 0
         self._tell(E.SHIPMENT_REQUESTED, shipment=shipment_id)
         await self._write()
-        parcel = self._parcel = await workflow.start_child_workflow(
+        parcel = self._parcel.handle = await workflow.start_child_workflow(
             ShippingWorkflow.run,
             ShipOrder(shipment_id, order.id, order.details.lines, order.details.shipping_address),
             id=shipment_workflow_id(shipment_id),
@@ -216,6 +224,8 @@ class OrderWorkflow:
         """Take no money, or give it back; the order then waits for another payment method."""
         self._tell(E.PAYMENT_CANCEL_REQUESTED, message.actor, reason=message.reason)
         await self._call_parcel_back("cancel_payment", message.actor)
+        # While the parcel was asked, another message may have done the same.
+        self._check_cancel_payment(message)
         self._payment_cancellation = message
         if self._order.payment.status is PaymentStatus.UNPAID:
             # It is not due yet: when it is, the lifecycle finds this note.
@@ -247,12 +257,15 @@ class OrderWorkflow:
     @workflow.update
     async def change_address(self, message: ChangeAddress) -> None:
         """Send the parcel elsewhere; refused once it is leaving."""
+
+        def note() -> None:
+            self._tell(E.ADDRESS_CHANGED, message.actor, address=asdict(message.address))
+
         if self._order.status is OrderStatus.FULFILLING:
-            number = self._next_request()
-            change = ChangeLabel(number, message.address)
-            if not await self._ask_parcel(number, lambda parcel: parcel.signal(ShippingWorkflow.change_label, change)):
+            if not await self._parcel.take_new_address(message.address, on_yes=note):
                 raise await self._refusal("change_address", message.actor)
-        self._tell(E.ADDRESS_CHANGED, message.actor, address=asdict(message.address))
+        else:
+            note()
         await self._write()
 
     @change_address.validator
@@ -269,7 +282,7 @@ class OrderWorkflow:
     @workflow.signal
     def shipment_answered(self, answer: ShipmentAnswer) -> None:
         """The parcel answers a request."""
-        self._answers[answer.number] = answer.accepted
+        self._parcel.answered(answer)
 
     # How it does these things
 
@@ -282,9 +295,21 @@ class OrderWorkflow:
             if not self._unwritten:
                 return
             events, self._unwritten = self._unwritten, []
-            info = workflow.info()
-            entry = RecordEvents(self._order, events, info.run_id, info.get_current_history_length())
+            while not await self._record(events):
+                # A worker that died in the middle of an update left more than this. The history is longer after a
+                # rest, and then this decision is the newer one.
+                await workflow.sleep(STALE_REST)
+
+    async def _record(self, events: list[Event]) -> bool:
+        info = workflow.info()
+        entry = RecordEvents(self._order, events, info.run_id, info.get_current_history_length())
+        try:
             await workflow.execute_local_activity_method(LedgerActivities.record, entry, **LEDGER)
+        except ApplicationError as error:
+            if error.type == StaleWrite.__name__:
+                return False
+            raise
+        return True
 
     async def _wait(self, condition: Callable[[], bool], timeout: timedelta) -> bool:
         """Wait for the condition; False when it did not come in time."""
@@ -317,31 +342,8 @@ class OrderWorkflow:
         self._cancellation = self._cancellation or Ending(E.CANCELLED, message.reason, message.actor)
 
     async def _call_parcel_back(self, request: str, actor: str) -> None:
-        if self._order.status is OrderStatus.FULFILLING:
-            number = self._next_request()
-            if not await self._ask_parcel(
-                number, lambda parcel: parcel.signal(ShippingWorkflow.recall, Request(number))
-            ):
-                raise await self._refusal(request, actor)
-
-    def _next_request(self) -> int:
-        self._requests += 1
-        return self._requests
-
-    async def _ask_parcel(self, number: int, ask: Callable[[Parcel], Awaitable[None]]) -> bool:
-        await workflow.wait_condition(lambda: self._parcel is not None)
-        parcel = self._parcel
-        assert parcel
-        if not parcel.done():
-            try:
-                await ask(parcel)
-            except ApplicationError:
-                # It has come to its end in this very moment; its report says how.
-                await workflow.wait_condition(parcel.done)
-        await workflow.wait_condition(lambda: number in self._answers or parcel.done())
-        if parcel.done() and (await parcel).steps[-1].status is ShipmentStatus.RECALLED:
-            return True
-        return self._answers.get(number, False)
+        if self._order.status is OrderStatus.FULFILLING and not await self._parcel.come_back():
+            raise await self._refusal(request, actor)
 
     async def _refusal(self, request: str, actor: str) -> ApplicationError:
         reason = "the parcel is being handed to the carrier"

@@ -10,6 +10,9 @@ from typing import Any, TypedDict, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
+with workflow.unsafe.imports_passed_through():
+    from orders.errors import StaleWrite
+
 T = TypeVar("T")
 
 
@@ -27,7 +30,11 @@ PARTNER = StepOptions(
 )
 LEDGER = StepOptions(
     start_to_close_timeout=timedelta(seconds=10),
-    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=10)),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=100),
+        maximum_interval=timedelta(seconds=10),
+        non_retryable_error_types=[StaleWrite.__name__],
+    ),
 )
 
 

@@ -316,6 +316,45 @@ async def test_a_ledger_that_is_away_makes_an_order_wait(shop: Shop) -> None:
     assert shop.order.version == 11
 
 
+async def test_a_write_that_a_dead_worker_has_overtaken_is_decided_anew(shop: Shop) -> None:
+    shop.ledger.stale = 2
+    handle = await shop.place()
+    assert await handle.result() is OrderStatus.COMPLETED
+    assert shop.order.version == 11
+
+
+async def test_two_cancellations_of_a_payment_at_once_cancel_it_once(shop: Shop) -> None:
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.warehouse.at_pick.reached()
+    both = [ask(handle, OrderWorkflow.cancel_payment, CancelPayment(None, "ann")) for _ in range(2)]
+    await shop.until("refunded")
+    shop.warehouse.at_pick.open()
+    await asyncio.gather(*both, return_exceptions=True)
+    await handle.execute_update(OrderWorkflow.retry_payment, RetryPayment("tok_amex", "ann"))
+    assert await handle.result() is OrderStatus.COMPLETED
+    assert shop.trail.count("payment_cancelled") == 1
+    assert shop.payments.held == TOTAL
+
+
+async def test_every_message_at_once_leaves_an_order_that_is_right(shop: Shop) -> None:
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.warehouse.at_pick.reached()
+    all_at_once = [
+        ask(handle, OrderWorkflow.cancel_payment, CancelPayment(None, "ann")),
+        ask(handle, OrderWorkflow.change_address, ChangeAddress(WORK, "ann")),
+        ask(handle, OrderWorkflow.cancel, CANCEL),
+        ask(handle, OrderWorkflow.cancel_payment, CancelPayment(None, "bob")),
+    ]
+    await shop.until("refunded")
+    shop.warehouse.at_pick.open()
+    await asyncio.gather(*all_at_once, return_exceptions=True)
+    assert await handle.result() is OrderStatus.CANCELLED
+    assert shop.payments.held == 0
+    assert shop.trail[-1] == "cancelled"
+
+
 @pytest.mark.parametrize("gate", ["at_charge", "at_pick"])
 async def test_cancelling_the_workflow_itself_undoes_the_same(shop: Shop, gate: str) -> None:
     held = shop.payments.at_charge if gate == "at_charge" else shop.warehouse.at_pick
