@@ -113,7 +113,9 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
 def _unavailable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DependencyUnavailable)
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    detail = f"{error.name} can't be reached now; nothing was changed, try again"
+    detail = f"{error.name} can't be reached now, try again"
+    if request.method != "GET":
+        detail = f"{error.name} gave no answer; look whether it was done before you try again"
     return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
 
 

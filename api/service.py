@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+    WorkflowUpdateStage,
+)
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as NoAnswerInTime
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
@@ -35,6 +43,8 @@ from orders.temporal import AWAY
 from orders.workflows.order import OrderWorkflow
 
 T = TypeVar("T")
+ORDER_ID = re.compile(r"ord_[0-9a-f]{24}", re.ASCII)
+"""The form of every order's id."""
 Message = CancelOrder | CancelPayment | ChangeAddress | RetryPayment
 OrderHandle = WorkflowHandle[OrderWorkflow, Any]
 
@@ -109,6 +119,7 @@ class OrderService:
         """
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
         settled = True
+        deadline = time.monotonic() + self._timeout.total_seconds()
         try:
             update = await self._ask_temporal(
                 lambda: handle.start_update(
@@ -118,9 +129,7 @@ class OrderService:
                     rpc_timeout=self._timeout,
                 )
             )
-            await update.result(rpc_timeout=self._timeout)
-        except NoAnswerInTime:
-            settled = False
+            settled = await self._outcome(update, timedelta(seconds=max(0.1, deadline - time.monotonic())))
         except WorkflowUpdateFailedError as error:
             if isinstance(error.cause, ApplicationError) and error.cause.type == REFUSED:
                 raise Refused(error.cause.message) from error
@@ -129,6 +138,19 @@ class OrderService:
             order = await self.get(order_id)
             raise Refused(f"the order is {order.status}: its life is over") from error
         return Told(await self.get(order_id), settled)
+
+    async def _outcome(self, update: WorkflowUpdateHandle[Any], patience: timedelta) -> bool:
+        """Wait for what comes of a message that was accepted; False if that is not known in time."""
+        try:
+            await update.result(rpc_timeout=patience)
+        except NoAnswerInTime:
+            return False
+        except RPCError as error:
+            if error.status not in AWAY:
+                raise
+            # It was accepted, so it will be carried out, whether we can watch it or not.
+            return False
+        return True
 
     async def _just_placed(self, order_id: str) -> Order:
         handle = self._client.get_workflow_handle(order_workflow_id(order_id))
@@ -144,9 +166,9 @@ class OrderService:
         except NoAnswerInTime as error:
             raise DependencyUnavailable("Temporal", "no worker took the message in time") from error
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
                 raise _NotRunning from error
-            if error.status in AWAY:
+            if error.status in AWAY or error.status is RPCStatusCode.NOT_FOUND:
                 raise DependencyUnavailable("Temporal", error.message) from error
             raise
         except RuntimeError as error:

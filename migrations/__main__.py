@@ -8,10 +8,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 from orders.errors import InvalidSetting
-from orders.ledger.engine import Database
+from orders.ledger.engine import Database, pg8000_url
 from orders.logs import set_up_logging
 from orders.patience import patiently
 from orders.settings import DatabaseSettings, load
@@ -20,28 +20,31 @@ LOCK = 0x6F72646572
 """The advisory lock that makes two migrations at once one after the other: "order" in ASCII."""
 
 
-def upgrade(database: Database) -> None:
+def upgrade(engine: Engine) -> None:
     """Apply every migration that is missing."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with database.engine.connect() as connection:
+    config.attributes["engine"] = engine
+    with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
         try:
-            config.attributes["engine"] = database.engine
             command.upgrade(config, "head")
         finally:
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
 
 
 async def _main() -> None:
-    database = Database(load(DatabaseSettings))
+    settings = load(DatabaseSettings)
+    database = Database(settings)
 
     async def ping() -> None:
         await asyncio.to_thread(database.ping)
 
     await patiently(ping)
-    await asyncio.to_thread(upgrade, database)
     database.close()
+    # Without the service's pool and time limits: to wait for another migration, or to build an index, may take long.
+    url = pg8000_url(settings.url.get_secret_value())
+    await asyncio.to_thread(upgrade, create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool))
 
 
 if __name__ == "__main__":

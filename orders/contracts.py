@@ -101,7 +101,6 @@ class Charge:
     """Asks the provider for money; the same ``key`` asks for the same money."""
 
     key: str
-    order_id: str
     amount: Money
     method: str
 
@@ -132,10 +131,9 @@ class RefundAnswer:
 
 @dataclass(frozen=True)
 class ShipOrder:
-    """Starts a ``ShippingWorkflow``."""
+    """Starts a ``ShippingWorkflow``, and is what it asks of its partners."""
 
     shipment_id: str
-    order_id: str
     lines: tuple[OrderLine, ...]
     address: Address
 
@@ -155,18 +153,7 @@ class ShipmentStep:
 class ShipmentReport:
     """All that has happened to a parcel so far, in order."""
 
-    shipment_id: str
     steps: list[ShipmentStep]
-
-
-@dataclass(frozen=True)
-class Dispatch:
-    """Asks for the label and the hand-over to the carrier."""
-
-    shipment_id: str
-    carrier: str
-    tracking_number: str
-    address: Address
 
 
 @dataclass(frozen=True)
@@ -185,6 +172,15 @@ class Tracking:
     at: datetime
     dispatched_at: datetime
     look_again_after: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """What a hand-over gives: the steps that it took, where to ask for the parcel, and where it is."""
+
+    steps: list[ShipmentStep]
+    track: Track
+    tracking: Tracking
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "cancelled"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    FAILED = "failed"
 
 
 class PaymentStatus(StrEnum):
@@ -69,12 +70,13 @@ ORDER_MOVES: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     O.IN_REVIEW: frozenset({O.PAID, O.PAYMENT_FAILED, O.CANCELLED}),
     O.PAYMENT_FAILED: frozenset({O.PAID, O.EXPIRED, O.CANCELLED}),
     O.PAID: frozenset({O.FULFILLING, O.PAYMENT_FAILED, O.CANCELLED}),
-    O.FULFILLING: frozenset({O.SHIPPED, O.PAYMENT_FAILED, O.CANCELLED}),
-    O.SHIPPED: frozenset({O.COMPLETED}),
+    O.FULFILLING: frozenset({O.SHIPPED, O.PAYMENT_FAILED, O.CANCELLED, O.FAILED}),
+    O.SHIPPED: frozenset({O.COMPLETED, O.FAILED}),
     O.COMPLETED: frozenset(),
     O.CANCELLED: frozenset(),
     O.REJECTED: frozenset(),
     O.EXPIRED: frozenset(),
+    O.FAILED: frozenset(),
 }
 PAYMENT_MOVES: Mapping[PaymentStatus, frozenset[PaymentStatus]] = {
     P.UNPAID: frozenset({P.PENDING, P.CANCELLED}),
@@ -141,6 +143,7 @@ class EventType(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    FAILED = "failed"
 
 
 E = EventType
@@ -156,6 +159,7 @@ ORDER_BY_EVENT: Mapping[EventType, OrderStatus] = {
     E.COMPLETED: O.COMPLETED,
     E.CANCELLED: O.CANCELLED,
     E.EXPIRED: O.EXPIRED,
+    E.FAILED: O.FAILED,
 }
 PAYMENT_BY_EVENT: Mapping[EventType, PaymentStatus] = {
     E.PAYMENT_REQUESTED: P.PENDING,

@@ -46,6 +46,8 @@ class Money:
         exponent = exponent_of(currency)
         if not value.is_finite():
             raise InvalidAmount(f"{value} is not an amount")
+        if not value:
+            return cls(0, currency)
         # Digit by digit, since decimal's own arithmetic rounds to 28 digits.
         sign, digits, power = value.as_tuple()
         assert isinstance(power, int)

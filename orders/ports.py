@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from orders.contracts import Charge, ChargeAnswer, Dispatch, RecordEvents, Refund, RefundAnswer, Track, Tracking
+from orders.contracts import Charge, ChargeAnswer, RecordEvents, Refund, RefundAnswer, Track, Tracking
 from orders.details import Address, OrderLine
 
 
@@ -47,7 +47,7 @@ class Warehouse(Protocol):
         """Put them in a parcel."""
 
     async def put_back(self, shipment_id: str) -> None:
-        """Undo both, however far they came."""
+        """Undo both, however far they came; what is asked for this shipment later has no effect."""
 
 
 class Booking(NamedTuple):
@@ -66,11 +66,12 @@ class Carrier(Protocol):
     async def book(self, shipment_id: str, carrier: str) -> Booking:
         """Get the tracking number."""
 
-    async def dispatch(self, dispatch: Dispatch) -> Tracking:
-        """Print the label with the address and hand the parcel over; from here on it can't be called back."""
+    async def dispatch(self, shipment_id: str, booking: Booking, address: Address) -> Tracking:
+        """Print the label with the address and hand the parcel over; from here on it can't be called back.
 
-    async def void(self, shipment_id: str) -> None:
-        """Give up the booking, if there is one."""
+        Raises:
+            PartnerUnavailable: the outcome is unknown; ask again.
+        """
 
     async def track(self, track: Track) -> Tracking:
         """Say where the parcel is."""

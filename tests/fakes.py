@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from orders.contracts import Charge, ChargeAnswer, Dispatch, RecordEvents, Refund, RefundAnswer, Track, Tracking
+from orders.contracts import Charge, ChargeAnswer, RecordEvents, Refund, RefundAnswer, Track, Tracking
 from orders.details import Address, OrderLine
 from orders.errors import PartnerUnavailable, StaleWrite
 from orders.model import Event, Order, ShipmentStatus
@@ -121,7 +121,8 @@ class FakeWarehouse:
         await self.at_pick.pass_through()
 
     async def pack(self, shipment_id: str) -> None:
-        self.packed.add(shipment_id)
+        if shipment_id not in self.put_back_:
+            self.packed.add(shipment_id)
 
     async def put_back(self, shipment_id: str) -> None:
         self.packed.discard(shipment_id)
@@ -134,26 +135,22 @@ class FakeCarrier:
 
     labels: dict[str, Address] = field(default_factory=dict)
     dispatches: Counter[str] = field(default_factory=Counter)
-    voided: set[str] = field(default_factory=set)
     asked_where: int = 0
     delivers_after: int = 0
     """How often it must be asked where a parcel is before it has arrived."""
     at_dispatch: Gate = field(default_factory=Gate)
 
     async def choose(self, address: Address, lines: tuple[OrderLine, ...]) -> str:
-        return "Fake Parcel"
+        return "Fake Parcel" if address.country == "US" else "Fake Freight"
 
     async def book(self, shipment_id: str, carrier: str) -> Booking:
         return Booking(carrier, f"T-{shipment_id}")
 
-    async def dispatch(self, dispatch: Dispatch) -> Tracking:
+    async def dispatch(self, shipment_id: str, booking: Booking, address: Address) -> Tracking:
         await self.at_dispatch.pass_through()
-        self.dispatches[dispatch.shipment_id] += 1
-        self.labels.setdefault(dispatch.shipment_id, dispatch.address)
+        self.dispatches[shipment_id] += 1
+        self.labels.setdefault(shipment_id, address)
         return self._tracking()
-
-    async def void(self, shipment_id: str) -> None:
-        self.voided.add(shipment_id)
 
     async def track(self, track: Track) -> Tracking:
         self.asked_where += 1

@@ -35,7 +35,10 @@ class Servers:
         port = free_port()
         with (folder / "temporal.log").open("wb") as log:
             processes = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
-            namespaces = (*processes, *(f"{process}-{use}" for process in processes for use in ("idle", "stack")))
+            namespaces = (
+                *processes,
+                *(f"{process}-{use}" for process in processes for use in ("idle", "stack", "shop")),
+            )
             temporal = start_temporal(port=port, log=log, namespaces=namespaces)
         postgres = EmbeddedPostgres(folder / "postgres")
         environment = {**os.environ, "DATABASE_URL": postgres.create(TEMPLATE)}

@@ -43,7 +43,7 @@ def payments(database: Database, partners: PartnerSettings) -> Work:
 def shipping(database: Database, partners: PartnerSettings) -> Work:
     """The shipping workflow and the calls to warehouse and carriers."""
     activities = ShippingActivities(SimulatedWarehouse(partners), SimulatedCarrier(CarrierBooks(database), partners))
-    return Work([ShippingWorkflow], [activities.prepare, activities.dispatch, activities.recall, activities.track])
+    return Work([ShippingWorkflow], [activities.prepare, activities.dispatch, activities.put_back, activities.track])
 
 
 QUEUES: Mapping[str, Callable[[Database, PartnerSettings], Work]] = {

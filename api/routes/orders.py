@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Response, status
 
 from api.dependencies import Actor, Orders
-from api.errors import responses
+from api.errors import UnknownOrder, responses
 from api.exact_json import ExactJsonRoute
 from api.schemas import AddressBody, CancelBody, EventList, EventView, OrderBody, OrderView, RetryPaymentBody
-from api.service import Message, OrderService
+from api.service import ORDER_ID, Message, OrderService
 from orders.contracts import CancelOrder, CancelPayment, ChangeAddress, RetryPayment
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
-OrderId = Annotated[
-    str, Path(max_length=128, description="as `POST /orders` gave it", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f"])
-]
+
+
+def known_form(
+    order_id: Annotated[
+        str, Path(max_length=128, description="as `POST /orders` gave it", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f"])
+    ],
+) -> str:
+    """Let pass only what can be an order's id.
+
+    Raises:
+        UnknownOrder: it can't be.
+    """
+    if not ORDER_ID.fullmatch(order_id):
+        raise UnknownOrder(order_id)
+    return order_id
+
+
+OrderId = Annotated[str, Depends(known_form)]
 MESSAGE = {
     202: {"model": OrderView, "description": "Accepted; the order still works on it"},
     **responses(400, 404, 409, 413, 422, 503),

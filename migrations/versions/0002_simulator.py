@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("shipment_id", sa.Text, primary_key=True),
         sa.Column("carrier", sa.Text, nullable=False),
         sa.Column("tracking_number", sa.Text, nullable=False),
-        sa.Column("status", sa.Text, nullable=False, comment="booked, void or dispatched"),
+        sa.Column("status", sa.Text, nullable=False, comment="booked or dispatched"),
         sa.Column("label", JSONB, comment="the address as printed"),
         sa.Column("dispatched_at", sa.DateTime(timezone=True)),
         sa.Column("dispatches", sa.Integer, nullable=False, comment="how many hand-overs were asked for"),

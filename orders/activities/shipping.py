@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from orders.contracts import Dispatch, ShipmentStep, ShipOrder, Track, Tracking
+from orders.contracts import Dispatched, ShipmentStep, ShipOrder, Track, Tracking
 from orders.model import ShipmentStatus
 from orders.ports import Carrier, Warehouse
 
@@ -20,11 +20,20 @@ class ShippingActivities:
 
     @activity.defn(name="prepare")
     async def prepare(self, request: ShipOrder) -> list[ShipmentStep]:
-        """Pick and pack the goods, choose a carrier and get a tracking number."""
+        """Pick and pack the goods."""
         await self._warehouse.pick(request.shipment_id, request.lines)
         picked = ShipmentStep(ShipmentStatus.PICKED, datetime.now(UTC))
         await self._warehouse.pack(request.shipment_id)
-        packed = ShipmentStep(ShipmentStatus.PACKED, datetime.now(UTC))
+        return [picked, ShipmentStep(ShipmentStatus.PACKED, datetime.now(UTC))]
+
+    @activity.defn(name="put_back")
+    async def put_back(self, shipment_id: str) -> None:
+        """Put the goods back, however far the parcel came."""
+        await self._warehouse.put_back(shipment_id)
+
+    @activity.defn(name="dispatch")
+    async def dispatch(self, request: ShipOrder) -> Dispatched:
+        """Choose a carrier, get a tracking number, print the label and hand the parcel over."""
         carrier = await self._carrier.choose(request.address, request.lines)
         booking = await self._carrier.book(request.shipment_id, carrier)
         labelled = ShipmentStep(
@@ -33,18 +42,9 @@ class ShippingActivities:
             carrier=booking.carrier,
             tracking_number=booking.tracking_number,
         )
-        return [picked, packed, labelled]
-
-    @activity.defn(name="dispatch")
-    async def dispatch(self, dispatch: Dispatch) -> Tracking:
-        """Print the label and hand the parcel to the carrier."""
-        return await self._carrier.dispatch(dispatch)
-
-    @activity.defn(name="recall")
-    async def recall(self, shipment_id: str) -> None:
-        """Give up the booking and put the goods back, however far the parcel came."""
-        await self._carrier.void(shipment_id)
-        await self._warehouse.put_back(shipment_id)
+        tracking = await self._carrier.dispatch(request.shipment_id, booking, request.address)
+        dispatched = ShipmentStep(ShipmentStatus.DISPATCHED, tracking.dispatched_at, address=request.address)
+        return Dispatched([labelled, dispatched], Track(*booking), tracking)
 
     @activity.defn(name="track")
     async def track(self, track: Track) -> Tracking:

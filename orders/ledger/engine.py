@@ -18,8 +18,10 @@ from orders.settings import DatabaseSettings
 
 T = TypeVar("T")
 
-_NOT_THERE_CLASSES = ("08", "53", "57P")
-"""SQLSTATE classes that mean "not now": connection, resources, operator (PostgreSQL manual, appendix A)."""
+_NOT_THERE = ("08", "28", "3D", "53", "57P", "57014")
+"""SQLSTATEs that mean "not now" or "not with this URL": connection, authorization, no such database, resources,
+operator, statement timeout (PostgreSQL manual, appendix A)."""
+_PARAMETERS = frozenset({"host", "port", "unix_sock", "application_name"})
 
 
 class Database:
@@ -37,8 +39,8 @@ class Database:
             max_overflow=0,
             pool_timeout=settings.timeout.total_seconds(),
             connect_args={
-                "timeout": settings.timeout.total_seconds(),
-                "application_name": "order-lifecycle",
+                # The server's own limit comes first: cutting the connection is for when it can't say so any more.
+                "timeout": settings.timeout.total_seconds() + 1,
                 "startup_params": {"statement_timeout": str(int(settings.timeout.total_seconds() * 1000))},
             },
         )
@@ -101,6 +103,8 @@ def pg8000_url(url: str) -> URL:
         raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")
     # As libpq has it, who does not say who he is comes as the user of the operating system.
     parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or getpass.getuser())
+    if unknown := set(parsed.query) - _PARAMETERS:
+        raise InvalidSetting(f"DATABASE_URL: {min(unknown)} is not known here; {', '.join(sorted(_PARAMETERS))} are")
     folder = parsed.query.get("host")
     if isinstance(folder, str) and folder.startswith("/"):
         query: dict[str, Any] = {name: value for name, value in parsed.query.items() if name not in ("host", "port")}
@@ -116,7 +120,7 @@ def _is_away(error: SQLAlchemyError) -> bool:
         # pg8000 gives the server's answer as a dictionary whose "C" is the SQLSTATE.
         answer = error.orig.args[0] if error.orig and error.orig.args else None
         if isinstance(answer, dict):
-            return str(answer.get("C", "")).startswith(_NOT_THERE_CLASSES)
+            return str(answer.get("C", "")).startswith(_NOT_THERE)
         return error.connection_invalidated or isinstance(error, OperationalError) or _is_network(error)
     return False
 

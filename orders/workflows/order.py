@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from orders.activities.ledger import LedgerActivities
     from orders.activities.payments import PaymentActivities
+    from orders.activities.shipping import ShippingActivities
     from orders.contracts import (
         PAYMENTS_QUEUE,
         REFUSED,
@@ -42,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
         EventType,
         OrderStatus,
         PaymentStatus,
+        Shipment,
         ShipmentStatus,
         receive,
     )
@@ -52,6 +54,7 @@ with workflow.unsafe.imports_passed_through():
 E = EventType
 
 STALE_REST = timedelta(seconds=1)
+TOO_LATE = "the parcel is being handed to the carrier"
 
 
 class Ending(Exception):
@@ -88,10 +91,7 @@ class OrderWorkflow:
     async def run(self, request: PlaceOrder) -> OrderStatus:
         """Lead the order to its end and say which one it was."""
         cancellation = CancelOrder("the workflow was cancelled", actor="temporal")
-        status = await undisturbed(self._live(), on_cancel=lambda: self._cancel_if_possible(cancellation))
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        await self._write()
-        return status
+        return await undisturbed(self._live(), on_cancel=lambda: self._cancel_if_possible(cancellation))
 
     async def _live(self) -> OrderStatus:
         try:
@@ -111,6 +111,8 @@ class OrderWorkflow:
             self._tell(ending.event, ending.actor, reason=ending.reason)
         await self._write()
         self._ended = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._write()
         return self._order.status
 
     # The steps
@@ -133,7 +135,7 @@ class OrderWorkflow:
         self._stop_if_asked()
         order = self._order
         key = order.payment.next_key(order.id, "charge")
-        charge = Charge(key, order.id, order.details.total, order.details.payment_method)
+        charge = Charge(key, order.details.total, order.details.payment_method)
         self._tell(E.PAYMENT_REQUESTED, key=key, **asdict(charge.amount))
         await self._write()
         self._undo.append(partial(self._refund, charge))
@@ -165,9 +167,25 @@ class OrderWorkflow:
         self._parcel, self._steps_taken = Parcel(), 0
         self._tell(E.SHIPMENT_REQUESTED, shipment=shipment_id)
         await self._write()
+        try:
+            await self._follow_parcel(shipment_id)
+        except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
+            # Nobody follows the parcel any more: somebody has terminated its workflow.
+            await self._write()
+            raise Ending(E.FAILED, f"the parcel was lost sight of: {error}") from error
+        if order.shipment.status is ShipmentStatus.RECALLED:
+            await self._write()
+            if not self._parcel.is_called_back:
+                raise Ending(E.CANCELLED, "the parcel was called back from outside", actor="temporal")
+            await workflow.wait_condition(self._is_asked_to_stop)
+            self._stop_if_asked()
+
+    async def _follow_parcel(self, shipment_id: str) -> None:
+        details = self._order.details
+        self._undo.append(partial(self._put_goods_back, self._order.shipment))
         parcel = self._parcel.handle = await workflow.start_child_workflow(
             ShippingWorkflow.run,
-            ShipOrder(shipment_id, order.id, order.details.lines, order.details.shipping_address),
+            ShipOrder(shipment_id, details.lines, details.shipping_address),
             id=shipment_workflow_id(shipment_id),
             task_queue=SHIPPING_QUEUE,
             # Should the order be terminated, its parcel comes back by itself if it still can.
@@ -178,9 +196,6 @@ class OrderWorkflow:
             if not parcel.done():
                 await self._write()
         self._take(await parcel)
-        if order.shipment.status is ShipmentStatus.RECALLED:
-            await workflow.wait_condition(self._is_asked_to_stop)
-            self._stop_if_asked()
 
     # Undoing
 
@@ -204,6 +219,13 @@ class OrderWorkflow:
             PaymentActivities.refund, Refund(key, charge), task_queue=PAYMENTS_QUEUE, **PARTNER
         )
         self._tell(E.REFUNDED, key=key, charge=charge.key, reference=answer.reference, **asdict(answer.returned))
+
+    async def _put_goods_back(self, shipment: Shipment) -> None:
+        # A parcel that was called back has done so itself; this is for one that nobody follows any more.
+        if shipment.status is not ShipmentStatus.RECALLED:
+            await workflow.execute_activity_method(
+                ShippingActivities.put_back, shipment.id, task_queue=SHIPPING_QUEUE, **PARTNER
+            )
 
     # What people ask of it
 
@@ -236,6 +258,7 @@ class OrderWorkflow:
     @cancel_payment.validator
     def _check_cancel_payment(self, message: CancelPayment) -> None:
         self._refuse_after_dispatch("given its money back")
+        self._refuse_while_cancelling()
         status = self._order.payment.status
         if status not in (PaymentStatus.UNPAID, PaymentStatus.PENDING, PaymentStatus.CAPTURED):
             raise refused(f"the payment is {status}: there is nothing to cancel")
@@ -249,6 +272,7 @@ class OrderWorkflow:
 
     @retry_payment.validator
     def _check_retry_payment(self, message: RetryPayment) -> None:
+        self._refuse_while_cancelling()
         order = self._order
         waiting = order.status is OrderStatus.PAYMENT_FAILED and order.payment.status is not PaymentStatus.PENDING
         if not waiting or self._has_new_payment_method:
@@ -258,19 +282,25 @@ class OrderWorkflow:
     async def change_address(self, message: ChangeAddress) -> None:
         """Send the parcel elsewhere; refused once it is leaving."""
 
-        def note() -> None:
-            self._tell(E.ADDRESS_CHANGED, message.actor, address=asdict(message.address))
+        def note(accepted: bool) -> None:
+            if accepted:
+                self._tell(E.ADDRESS_CHANGED, message.actor, address=asdict(message.address))
+            else:
+                self._note_refusal("change_address", message.actor)
 
         if self._order.status is OrderStatus.FULFILLING:
-            if not await self._parcel.take_new_address(message.address, on_yes=note):
-                raise await self._refusal("change_address", message.actor)
+            accepted = await self._parcel.take_new_address(message.address, note)
         else:
-            note()
+            accepted = True
+            note(accepted)
         await self._write()
+        if not accepted:
+            raise refused(TOO_LATE)
 
     @change_address.validator
     def _check_change_address(self, message: ChangeAddress) -> None:
         self._refuse_after_dispatch("sent elsewhere")
+        self._refuse_while_cancelling()
 
     # What its parcel tells it
 
@@ -342,14 +372,16 @@ class OrderWorkflow:
         self._cancellation = self._cancellation or Ending(E.CANCELLED, message.reason, message.actor)
 
     async def _call_parcel_back(self, request: str, actor: str) -> None:
-        if self._order.status is OrderStatus.FULFILLING and not await self._parcel.come_back():
-            raise await self._refusal(request, actor)
+        def note(accepted: bool) -> None:
+            if not accepted:
+                self._note_refusal(request, actor)
 
-    async def _refusal(self, request: str, actor: str) -> ApplicationError:
-        reason = "the parcel is being handed to the carrier"
-        self._tell(E.REFUSED, actor, request=request, reason=reason)
-        await self._write()
-        return refused(reason)
+        if self._order.status is OrderStatus.FULFILLING and not await self._parcel.come_back(note):
+            await self._write()
+            raise refused(TOO_LATE)
+
+    def _note_refusal(self, request: str, actor: str) -> None:
+        self._tell(E.REFUSED, actor, request=request, reason=TOO_LATE)
 
     def _take(self, report: ShipmentReport) -> None:
         news, self._steps_taken = report.steps[self._steps_taken :], len(report.steps)
@@ -357,11 +389,18 @@ class OrderWorkflow:
             facts = {name: value for name, value in asdict(step).items() if value is not None}
             del facts["status"], facts["at"]
             self._tell(E(step.status), at=step.at, **facts)
+            if step.status is ShipmentStatus.DISPATCHED:
+                # Nothing can be undone any more.
+                self._undo.clear()
 
     def _refuse_after_dispatch(self, what: str) -> None:
         status = self._order.status
         if status not in BEFORE_DISPATCH:
             raise refused(f"the order is {status}: it can't be {what} any more")
+
+    def _refuse_while_cancelling(self) -> None:
+        if self._cancellation:
+            raise refused("the order is being cancelled")
 
 
 def refused(reason: str) -> ApplicationError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ChildWorkflowError
 from temporalio.workflow import ChildWorkflowHandle
 
 with workflow.unsafe.imports_passed_through():
@@ -19,42 +19,37 @@ with workflow.unsafe.imports_passed_through():
 Handle: TypeAlias = ChildWorkflowHandle[ShippingWorkflow, ShipmentReport]
 
 
-def do_nothing() -> None:
-    """Stands for an effect that isn't wanted."""
-
-
 @dataclass
 class Parcel:
     """A ``ShippingWorkflow`` as its order sees it; it alone knows whether it is too late to ask something of it."""
 
     handle: Handle | None = None
+    is_called_back: bool = False
     _requests: int = 0
     _answers: dict[int, bool] = field(default_factory=dict)
-    _on_yes: dict[int, Callable[[], None]] = field(default_factory=dict)
+    _on_answer: dict[int, Callable[[bool], None]] = field(default_factory=dict)
 
-    async def come_back(self) -> bool:
+    async def come_back(self, on_answer: Callable[[bool], None]) -> bool:
         """Ask it to stop and to put everything back; False if it is leaving already."""
-        number = self._number(do_nothing)
+        self.is_called_back = True
+        number = self._number(on_answer)
         return await self._ask(number, lambda handle: handle.signal(ShippingWorkflow.recall, Request(number)))
 
-    async def take_new_address(self, address: Address, on_yes: Callable[[], None]) -> bool:
-        """Ask it to go elsewhere; False if it is leaving already.
-
-        ``on_yes`` is called with the answer, before anything that the parcel reports later.
-        """
-        number = self._number(on_yes)
+    async def take_new_address(self, address: Address, on_answer: Callable[[bool], None]) -> bool:
+        """Ask it to go elsewhere; False if it is leaving already."""
+        number = self._number(on_answer)
         change = ChangeLabel(number, address)
         return await self._ask(number, lambda handle: handle.signal(ShippingWorkflow.change_label, change))
 
     def answered(self, answer: ShipmentAnswer) -> None:
-        """Take the parcel's answer."""
-        self._answers[answer.number] = answer.accepted
-        if answer.accepted:
-            self._on_yes.pop(answer.number, do_nothing)()
+        """Take the parcel's answer, and act on it before anything that the parcel reports later."""
+        if answer.number not in self._answers:
+            self._answers[answer.number] = answer.accepted
+            self._on_answer[answer.number](answer.accepted)
 
-    def _number(self, on_yes: Callable[[], None]) -> int:
+    def _number(self, on_answer: Callable[[bool], None]) -> int:
         self._requests += 1
-        self._on_yes[self._requests] = on_yes
+        self._on_answer[self._requests] = on_answer
         return self._requests
 
     async def _ask(self, number: int, ask: Callable[[Handle], Awaitable[None]]) -> bool:
@@ -68,8 +63,13 @@ class Parcel:
                 # It has come to its end in this very moment; its report says how.
                 await workflow.wait_condition(handle.done)
         await workflow.wait_condition(lambda: number in self._answers or handle.done())
-        if handle.done() and (await handle).steps[-1].status is ShipmentStatus.RECALLED:
-            # It has been called back: nothing that is asked of it can be too late.
-            self._on_yes.pop(number, do_nothing)()
-            return True
-        return self._answers.get(number, False)
+        # Of a parcel that has been called back nothing is asked too late.
+        self.answered(ShipmentAnswer(number, handle.done() and await _was_recalled(handle)))
+        return self._answers[number]
+
+
+async def _was_recalled(handle: Handle) -> bool:
+    try:
+        return (await handle).steps[-1].status is ShipmentStatus.RECALLED
+    except ChildWorkflowError:
+        return True

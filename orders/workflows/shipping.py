@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -11,14 +12,11 @@ with workflow.unsafe.imports_passed_through():
     from orders.activities.shipping import ShippingActivities
     from orders.contracts import (
         ChangeLabel,
-        Dispatch,
         Request,
         ShipmentAnswer,
         ShipmentReport,
         ShipmentStep,
         ShipOrder,
-        Track,
-        Tracking,
     )
     from orders.model import ShipmentStatus
     from orders.workflows.steps import PARTNER, undisturbed, until
@@ -42,46 +40,37 @@ class ShippingWorkflow:
     @workflow.run
     async def run(self, request: ShipOrder) -> ShipmentReport:
         """Ship the goods; the report ends with ``delivered``, or with ``recalled`` if the order changed its mind."""
-        report = await undisturbed(self._ship(), on_cancel=self._stop_if_possible)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return report
+        return await undisturbed(self._ship(), on_cancel=self._stop_if_possible)
 
     async def _ship(self) -> ShipmentReport:
-        prepared = await until(
-            lambda: self._recalled,
-            workflow.execute_activity_method(ShippingActivities.prepare, self._request, **PARTNER),
+        self._steps += (
+            await until(
+                lambda: self._recalled,
+                workflow.execute_activity_method(ShippingActivities.prepare, self._request, **PARTNER),
+            )
+            or []
         )
-        self._steps += prepared or []
         if self._recalled:
-            await workflow.execute_activity_method(ShippingActivities.recall, self._request.shipment_id, **PARTNER)
+            await workflow.execute_activity_method(ShippingActivities.put_back, self._request.shipment_id, **PARTNER)
             self._steps.append(ShipmentStep(ShipmentStatus.RECALLED, workflow.now()))
-            return self._report()
+        else:
+            await self._send()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._report()
+
+    async def _send(self) -> None:
         # From here on nobody can say any more whether the parcel has left: no recall, no other address.
         self._leaving = True
-        tracking = await self._dispatch()
+        request = replace(self._request, address=self._address)
+        dispatched = await workflow.execute_activity_method(ShippingActivities.dispatch, request, **PARTNER)
+        self._steps += dispatched.steps
+        tracking = dispatched.tracking
         if tracking.status is not ShipmentStatus.DELIVERED:
             await self._tell_order("shipment_reported", self._report())
         while tracking.status is not ShipmentStatus.DELIVERED:
             await workflow.sleep(tracking.look_again_after or LOOK_AGAIN)
-            tracking = await self._track()
+            tracking = await workflow.execute_activity_method(ShippingActivities.track, dispatched.track, **PARTNER)
         self._steps.append(ShipmentStep(ShipmentStatus.DELIVERED, tracking.at))
-        return self._report()
-
-    async def _dispatch(self) -> Tracking:
-        label = self._steps[-1]
-        assert label.carrier is not None
-        assert label.tracking_number is not None
-        dispatch = Dispatch(self._request.shipment_id, label.carrier, label.tracking_number, self._address)
-        tracking = await workflow.execute_activity_method(ShippingActivities.dispatch, dispatch, **PARTNER)
-        self._steps.append(ShipmentStep(ShipmentStatus.DISPATCHED, tracking.dispatched_at, address=self._address))
-        return tracking
-
-    async def _track(self) -> Tracking:
-        label = next(step for step in self._steps if step.status is ShipmentStatus.LABELLED)
-        assert label.carrier is not None
-        assert label.tracking_number is not None
-        track = Track(label.carrier, label.tracking_number)
-        return await workflow.execute_activity_method(ShippingActivities.track, track, **PARTNER)
 
     @workflow.signal
     async def recall(self, request: Request) -> None:
@@ -105,7 +94,7 @@ class ShippingWorkflow:
         self._recalled = not self._leaving
 
     def _report(self) -> ShipmentReport:
-        return ShipmentReport(self._request.shipment_id, self._steps)
+        return ShipmentReport(self._steps)
 
     async def _tell_order(self, signal: str, message: ShipmentReport | ShipmentAnswer) -> None:
         order = workflow.info().parent

@@ -15,6 +15,7 @@ from orders.ledger.tables import orders
 from tests.api.conftest import Api
 from tests.examples import body
 
+NOBODY = "ord_000000000000000000000000"
 ITEM = {"sku": "ABC123", "qty": 1, "price": 99.99}
 ADDRESS = {"street": "123 Main St", "city": "Anytown", "state": "CA"}
 
@@ -112,7 +113,7 @@ async def test_a_missing_field_is_named(api: Api, missing: str) -> None:
         b"not json",
         b"\xff\xfe",
         b'{"customer_name": NaN}',
-        b'{"customer_name": "a", "customer_name": "b"}',
+        json.dumps(body()).replace('"customer_name"', '"customer_name": "Jane Doe", "customer_name"').encode(),
         b"[" * 20_000,
         b'{"a": ' + b"9" * 5000 + b"}",
     ],
@@ -120,7 +121,7 @@ async def test_a_missing_field_is_named(api: Api, missing: str) -> None:
 )
 async def test_what_is_not_json_is_refused(api: Api, content: bytes) -> None:
     answer = await api.http.post("/orders", content=content, headers={"Content-Type": "application/json"})
-    assert answer.status_code in (400, 422), answer.text
+    assert answer.status_code == (422 if content == b"" else 400), answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "Traceback" not in answer.text
 
@@ -144,12 +145,16 @@ async def test_a_body_that_is_too_large_is_refused_although_its_length_is_not_to
 @pytest.mark.parametrize(
     ("method", "path", "sent"),
     [
+        ("GET", f"/orders/{NOBODY}", None),
+        ("GET", f"/orders/{NOBODY}/events", None),
+        ("POST", f"/orders/{NOBODY}/cancel", {}),
+        ("POST", f"/orders/{NOBODY}/payment/cancel", {}),
+        ("POST", f"/orders/{NOBODY}/payment/retry", {"payment_method": "tok_visa"}),
+        ("PUT", f"/orders/{NOBODY}/shipping-address", ADDRESS),
         ("GET", "/orders/nobody", None),
-        ("GET", "/orders/nobody/events", None),
-        ("POST", "/orders/nobody/cancel", {}),
-        ("POST", "/orders/nobody/payment/cancel", {}),
-        ("POST", "/orders/nobody/payment/retry", {"payment_method": "tok_visa"}),
-        ("PUT", "/orders/nobody/shipping-address", ADDRESS),
+        ("GET", "/orders/%00", None),
+        ("GET", "/orders/ord_%0a", None),
+        ("POST", "/orders/..%2fhealthz/cancel", {}),
         ("GET", "/nothing", None),
     ],
 )
@@ -162,12 +167,12 @@ async def test_an_unknown_order_is_not_found(api: Api, method: str, path: str, s
 @pytest.mark.parametrize(
     ("method", "path", "sent", "pointer"),
     [
-        ("POST", "/orders/x/cancel", {"why": "?"}, "#/why"),
-        ("POST", "/orders/x/cancel", {"reason": "r" * 501}, "#/reason"),
-        ("POST", "/orders/x/payment/retry", {}, "#/payment_method"),
-        ("PUT", "/orders/x/shipping-address", {"street": "x"}, "#/city"),
-        ("GET", "/orders/x/events?after=-1", None, "query/after"),
-        ("GET", "/orders/x/events?after=99999999999", None, "query/after"),
+        ("POST", f"/orders/{NOBODY}/cancel", {"why": "?"}, "#/why"),
+        ("POST", f"/orders/{NOBODY}/cancel", {"reason": "r" * 501}, "#/reason"),
+        ("POST", f"/orders/{NOBODY}/payment/retry", {}, "#/payment_method"),
+        ("PUT", f"/orders/{NOBODY}/shipping-address", {"street": "x"}, "#/city"),
+        ("GET", f"/orders/{NOBODY}/events?after=-1", None, "query/after"),
+        ("GET", f"/orders/{NOBODY}/events?after=99999999999", None, "query/after"),
     ],
 )
 async def test_a_bad_message_is_named(api: Api, method: str, path: str, sent: Any, pointer: str) -> None:

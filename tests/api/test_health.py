@@ -51,7 +51,12 @@ async def test_an_api_without_its_servers_is_alive_but_not_ready_and_says_for_wh
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/orders"), ("GET", "/orders/x"), ("GET", "/orders/x/events"), ("POST", "/orders/x/cancel")],
+    [
+        ("POST", "/orders"),
+        ("GET", "/orders/ord_000000000000000000000000"),
+        ("GET", "/orders/ord_000000000000000000000000/events"),
+        ("POST", "/orders/ord_000000000000000000000000/cancel"),
+    ],
 )
 async def test_a_request_to_an_api_without_its_servers_is_told_to_come_again(
     away: httpx2.AsyncClient, method: str, path: str
@@ -60,7 +65,7 @@ async def test_a_request_to_an_api_without_its_servers_is_told_to_come_again(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert answer.json()["type"] == "urn:order-lifecycle:problem:unavailable"
-    assert not {"hunter2", "127.0.0.1", "Traceback"} & set(answer.text.split())
+    assert not [secret for secret in ("hunter2", "127.0.0.1", "Traceback") if secret in answer.text]
 
 
 async def test_an_api_that_starts_waits_for_its_servers_and_says_so(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import httpx2
 import pytest
 
 from tests.api.conftest import Api
@@ -51,11 +52,30 @@ async def test_a_placed_order_is_delivered_and_its_trail_says_how(api: Api) -> N
     assert rest == events[3:]
 
 
-@pytest.mark.parametrize("price", [0.1 + 0.2, "0.30000000000000004"])
-async def test_a_price_is_judged_by_the_digits_that_were_sent(api: Api, price: object) -> None:
-    answer = await api.http.post("/orders", json=body(items=[{"sku": "A", "qty": 1, "price": price}]))
+@pytest.mark.parametrize(
+    "price",
+    ["0.30000000000000004", '"0.30000000000000004"', "99.9900000000000000000000000001", "1e-400", "1E-99999999"],
+)
+async def test_a_price_is_judged_by_the_digits_that_were_sent(api: Api, price: str) -> None:
+    answer = await post_price(api, price)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "#/items/0/price"
+
+
+@pytest.mark.parametrize("price", ["1e400", "1E999999999", "-1e9999", "1.5e-5000000000000000000000", "9" * 5000])
+async def test_a_price_that_no_shop_has_is_refused_and_costs_nothing(api: Api, price: str) -> None:
+    assert (await post_price(api, price)).status_code in (400, 422)
+
+
+@pytest.mark.parametrize("price", ["0e5000", "0e999999999", "-0.0", "0.00"])
+async def test_nothing_is_nothing_however_it_is_written(api: Api, price: str) -> None:
+    answer = await post_price(api, price)
+    assert (answer.status_code, answer.json()["total"]) == (201, "0.00")
+
+
+async def post_price(api: Api, price: str) -> httpx2.Response:
+    text = json.dumps(body(items=[{"sku": "A", "qty": 1, "price": "?"}])).replace('"?"', price)
+    return await api.http.post("/orders", content=text, headers={"Content-Type": "application/json"})
 
 
 @pytest.mark.parametrize(

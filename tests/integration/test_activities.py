@@ -9,15 +9,15 @@ from temporalio.testing import ActivityEnvironment
 
 from orders.activities.payments import PaymentActivities
 from orders.activities.shipping import ShippingActivities
-from orders.contracts import Charge, Dispatch, Refund, ShipOrder, Track
+from orders.contracts import Charge, Refund, ShipOrder
 from orders.errors import PartnerUnavailable
 from orders.model import ShipmentStatus
 from orders.money import Money
 from tests.examples import DETAILS, HOME
 from tests.fakes import FakeCarrier, FakePayments, FakeWarehouse
 
-CHARGE = Charge("o:charge:1", "o", Money(9999, "USD"), "tok_visa")
-SHIP = ShipOrder("o:1", "o", DETAILS.lines, HOME)
+CHARGE = Charge("o:charge:1", Money(9999, "USD"), "tok_visa")
+SHIP = ShipOrder("o:1", DETAILS.lines, HOME)
 
 
 async def test_a_charge_is_passed_on_with_its_key() -> None:
@@ -48,28 +48,28 @@ async def test_a_refund_names_the_charge_that_it_undoes() -> None:
     assert gateway.held == 0
 
 
-async def test_preparing_picks_packs_and_books_in_this_order() -> None:
+async def test_preparing_picks_and_packs() -> None:
     warehouse = FakeWarehouse()
     steps = await ActivityEnvironment().run(ShippingActivities(warehouse, FakeCarrier()).prepare, SHIP)
-    assert [step.status for step in steps] == [ShipmentStatus.PICKED, ShipmentStatus.PACKED, ShipmentStatus.LABELLED]
-    assert [step.at for step in steps] == sorted(step.at for step in steps)
-    assert steps[-1].tracking_number == "T-o:1"
+    assert [step.status for step in steps] == [ShipmentStatus.PICKED, ShipmentStatus.PACKED]
     assert warehouse.packed == {"o:1"}
 
 
-async def test_recalling_gives_up_the_booking_and_puts_the_goods_back() -> None:
-    warehouse, carrier = FakeWarehouse(), FakeCarrier()
-    activities = ShippingActivities(warehouse, carrier)
+async def test_goods_that_are_put_back_are_not_packed_by_an_attempt_that_comes_late() -> None:
+    warehouse = FakeWarehouse()
+    activities = ShippingActivities(warehouse, FakeCarrier())
+    await ActivityEnvironment().run(activities.put_back, SHIP.shipment_id)
     await ActivityEnvironment().run(activities.prepare, SHIP)
-    await ActivityEnvironment().run(activities.recall, SHIP.shipment_id)
-    assert (warehouse.packed, warehouse.put_back_, carrier.voided) == (set(), {"o:1"}, {"o:1"})
+    assert (warehouse.packed, warehouse.put_back_) == (set(), {"o:1"})
 
 
-async def test_dispatching_prints_the_address_and_tracking_says_where_the_parcel_is() -> None:
+async def test_dispatching_chooses_books_and_hands_over_in_this_order() -> None:
     carrier = FakeCarrier(delivers_after=1)
     activities = ShippingActivities(FakeWarehouse(), carrier)
-    dispatched = await ActivityEnvironment().run(activities.dispatch, Dispatch("o:1", "Fake Parcel", "T-o:1", HOME))
-    assert dispatched.status is ShipmentStatus.DISPATCHED
+    dispatched = await ActivityEnvironment().run(activities.dispatch, SHIP)
+    assert [step.status for step in dispatched.steps] == [ShipmentStatus.LABELLED, ShipmentStatus.DISPATCHED]
+    assert dispatched.steps[0].tracking_number == "T-o:1"
+    assert dispatched.tracking.status is ShipmentStatus.DISPATCHED
     assert carrier.labels == {"o:1": HOME}
-    tracking = await ActivityEnvironment().run(activities.track, Track("Fake Parcel", "T-o:1"))
+    tracking = await ActivityEnvironment().run(activities.track, dispatched.track)
     assert tracking.status is ShipmentStatus.DELIVERED

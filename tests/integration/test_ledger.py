@@ -96,8 +96,10 @@ async def test_events_can_be_read_from_behind_one(ledger: Ledger, reader: Ledger
 async def test_an_older_decision_that_comes_late_is_refused_and_changes_nothing(
     ledger: Ledger, reader: LedgerReader
 ) -> None:
-    book = Book()
-    late = book.entry(1, history_length=3)
+    book, other = Book(), Book()
+    other.order = replace(other.order, id=book.order.id)
+    other.record(E.REJECTED, reason="decided by a worker that died")
+    late = other.entry(2, history_length=3)
     book.record(E.VALIDATED)
     ledger.record(book.entry(2, history_length=8))
     before = await stored(reader, book.order.id)

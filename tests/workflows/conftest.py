@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,8 @@ from orders.contracts import (
 )
 from orders.details import OrderDetails
 from orders.model import Order, OrderStatus, fold
+from orders.settings import TemporalSettings
+from orders.temporal import connect
 from orders.workflows.order import OrderWorkflow
 from orders.workflows.shipping import ShippingWorkflow
 from tests.examples import DETAILS, new_id
@@ -91,15 +93,29 @@ class Shop:
                 client,
                 task_queue=SHIPPING_QUEUE,
                 workflows=[ShippingWorkflow],
-                activities=[shipping.prepare, shipping.dispatch, shipping.recall, shipping.track],
+                activities=[shipping.prepare, shipping.dispatch, shipping.put_back, shipping.track],
             ),
         ]
 
 
-@pytest.fixture
-async def shop(time_skipping: WorkflowEnvironment) -> AsyncIterator[Shop]:
-    found = Shop(time_skipping)
+@asynccontextmanager
+async def opened(environment: WorkflowEnvironment) -> AsyncIterator[Shop]:
+    found = Shop(environment)
     async with AsyncExitStack() as running:
         for each in found.workers():
             await running.enter_async_context(each)
+        yield found
+
+
+@pytest.fixture
+async def shop(time_skipping: WorkflowEnvironment) -> AsyncIterator[Shop]:
+    async with opened(time_skipping) as found:
+        yield found
+
+
+@pytest.fixture
+async def shop_on_the_real_server(temporal_settings: TemporalSettings, process_name: str) -> AsyncIterator[Shop]:
+    """For what the test server doesn't do: it tells no parent that its child was terminated."""
+    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-shop"}))
+    async with opened(WorkflowEnvironment.from_client(client)) as found:
         yield found

@@ -19,7 +19,7 @@ from orders.contracts import (
     RetryPayment,
     shipment_workflow_id,
 )
-from orders.details import OrderLine
+from orders.details import Address, OrderLine
 from orders.model import OrderStatus, PaymentStatus, ShipmentStatus
 from orders.workflows.order import OrderWorkflow
 from tests.counting import History
@@ -120,7 +120,7 @@ async def test_an_order_cancelled_while_it_is_being_packed_is_put_back_and_refun
     await cancelling
     assert await handle.result() is OrderStatus.CANCELLED
     assert shop.payments.held == 0
-    assert shop.warehouse.put_back_ == {shop.shipment_id}
+    assert (shop.warehouse.put_back_, shop.warehouse.packed) == ({shop.shipment_id}, set())
     assert shop.carrier.dispatches.total() == 0
     assert shop.order.shipment.status is ShipmentStatus.RECALLED
 
@@ -188,6 +188,67 @@ async def test_an_address_changed_while_the_parcel_is_being_packed_stands_on_the
     await handle.result()
     assert shop.carrier.labels == {shop.shipment_id: WORK}
     assert shop.order.shipment.address == WORK
+
+
+async def test_an_address_changed_while_packing_chooses_the_carrier(shop: Shop) -> None:
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.warehouse.at_pick.reached()
+    abroad = Address("Unter den Linden 1", "Berlin", None, "10117", "DE")
+    await handle.execute_update(OrderWorkflow.change_address, ChangeAddress(abroad, "ann"))
+    shop.warehouse.at_pick.open()
+    await handle.result()
+    assert (shop.order.shipment.carrier, shop.order.shipment.address) == ("Fake Freight", abroad)
+
+
+async def test_a_parcel_called_back_by_an_operator_cancels_its_order_and_gives_the_money_back(shop: Shop) -> None:
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.warehouse.at_pick.reached()
+    await shop.environment.client.get_workflow_handle(shipment_workflow_id(shop.shipment_id)).cancel()
+    await shop.until("refunded")
+    shop.warehouse.at_pick.open()
+    assert await handle.result() is OrderStatus.CANCELLED
+    assert "called back from outside" in shop.ledger.trails[shop.order_id][-1].data["reason"]
+    assert (shop.payments.held, shop.warehouse.packed) == (0, set())
+
+
+async def test_an_order_whose_parcel_was_terminated_fails_with_everything_undone(shop_on_the_real_server: Shop) -> None:
+    shop = shop_on_the_real_server
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.warehouse.at_pick.reached()
+    await shop.environment.client.get_workflow_handle(shipment_workflow_id(shop.shipment_id)).terminate()
+    await shop.until("refunded")
+    shop.warehouse.at_pick.open()
+    assert await handle.result() is OrderStatus.FAILED
+    assert (shop.payments.held, shop.warehouse.packed) == (0, set())
+
+
+async def test_an_order_whose_parcel_was_terminated_on_its_way_fails_and_keeps_the_money(
+    shop_on_the_real_server: Shop,
+) -> None:
+    shop = shop_on_the_real_server
+    shop.carrier.delivers_after = 1
+    handle = await shop.place()
+    await shop.until("dispatched")
+    await shop.environment.client.get_workflow_handle(shipment_workflow_id(shop.shipment_id)).terminate()
+    assert await handle.result() is OrderStatus.FAILED
+    assert shop.payments.held == TOTAL
+
+
+async def test_nothing_else_is_accepted_once_a_cancel_is(shop: Shop) -> None:
+    shop.payments.refund_failures = 2
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.warehouse.at_pick.reached()
+    cancelling = ask(handle, OrderWorkflow.cancel, CANCEL)
+    await shop.until("refund_requested")
+    assert "being cancelled" in await refusal(ask(handle, OrderWorkflow.change_address, ChangeAddress(WORK, "ann")))
+    assert "being cancelled" in await refusal(ask(handle, OrderWorkflow.cancel_payment, CancelPayment(None, "ann")))
+    shop.warehouse.at_pick.open()
+    await cancelling
+    assert await handle.result() is OrderStatus.CANCELLED
 
 
 async def test_of_two_addresses_at_once_the_last_one_accepted_wins_and_both_are_on_record(shop: Shop) -> None:

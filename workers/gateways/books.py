@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from orders.contracts import Charge, Dispatch, Refund
+from orders.contracts import Charge, Refund
+from orders.details import Address
 from orders.errors import PartnerUnavailable
 from orders.ledger.engine import Database
 
@@ -53,7 +54,7 @@ parcels = Table(
     Column("shipment_id", Text, primary_key=True),
     Column("carrier", Text, nullable=False),
     Column("tracking_number", Text, nullable=False),
-    Column("status", Text, nullable=False, comment="booked, void or dispatched"),
+    Column("status", Text, nullable=False, comment="booked or dispatched"),
     Column("label", JSONB, comment="the address as printed"),
     Column("dispatched_at", DateTime(timezone=True)),
     Column("dispatches", Integer, nullable=False, comment="how many hand-overs were asked for"),
@@ -124,7 +125,7 @@ class CarrierBooks:
         )
         await self._database.run_async(lambda connection: connection.execute(statement))
 
-    async def dispatch(self, dispatch: Dispatch) -> datetime:
+    async def dispatch(self, shipment_id: str, address: Address) -> datetime:
         """Take a booked parcel over, once, with its label; return when that was.
 
         Raises:
@@ -133,10 +134,10 @@ class CarrierBooks:
         first_time = parcels.c.dispatches == 0
         statement = (
             update(parcels)
-            .where(parcels.c.shipment_id == dispatch.shipment_id, parcels.c.status != "void")
+            .where(parcels.c.shipment_id == shipment_id)
             .values(
                 status="dispatched",
-                label=case((first_time, literal(asdict(dispatch.address), JSONB)), else_=parcels.c.label),
+                label=case((first_time, literal(asdict(address), JSONB)), else_=parcels.c.label),
                 dispatched_at=func.coalesce(parcels.c.dispatched_at, datetime.now(UTC)),
                 dispatches=parcels.c.dispatches + 1,
             )
@@ -146,17 +147,8 @@ class CarrierBooks:
             lambda connection: connection.execute(statement).scalar_one_or_none()
         )
         if taken is None:
-            raise PartnerUnavailable(f"the carrier knows no booking for {dispatch.shipment_id}")
+            raise PartnerUnavailable(f"the carrier knows no booking for {shipment_id}")
         return taken
-
-    async def void(self, shipment_id: str) -> None:
-        """Strike a parcel that has not been handed over."""
-        statement = (
-            update(parcels)
-            .where(parcels.c.shipment_id == shipment_id, parcels.c.status == "booked")
-            .values(status="void")
-        )
-        await self._database.run_async(lambda connection: connection.execute(statement))
 
     async def dispatched_at(self, tracking_number: str) -> datetime:
         """Return when a parcel was handed over."""

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from orders.contracts import Charge, ChargeAnswer, Dispatch, Refund, RefundAnswer, Track, Tracking
+from orders.contracts import Charge, ChargeAnswer, Refund, RefundAnswer, Track, Tracking
 from orders.details import Address, OrderLine
 from orders.errors import PartnerUnavailable
 from orders.model import ShipmentStatus
@@ -101,15 +101,10 @@ class SimulatedCarrier:
         await self._books.book(shipment_id, carrier, tracking_number)
         return Booking(carrier, tracking_number)
 
-    async def dispatch(self, dispatch: Dispatch) -> Tracking:
+    async def dispatch(self, shipment_id: str, booking: Booking, address: Address) -> Tracking:
         """Print the label and take the parcel over."""
         await asyncio.sleep(self._latency)
-        return self._tracking(await self._books.dispatch(dispatch))
-
-    async def void(self, shipment_id: str) -> None:
-        """Give up the booking, if there is one."""
-        await asyncio.sleep(self._latency)
-        await self._books.void(shipment_id)
+        return self._tracking(await self._books.dispatch(shipment_id, address))
 
     async def track(self, track: Track) -> Tracking:
         """Say where the parcel is."""
