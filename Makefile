@@ -31,7 +31,8 @@ up: install ## run the whole system here until Ctrl-C
 	@$(BIN)/orders up
 
 test: install ## run the tests; ONLY=workflows (unit, activities, database, api, …) runs a part
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(ONLY),$(shell $(BIN)/python -m tests.parts $(ONLY))) $(PYTEST_ARGS)
+	@paths=$$($(BIN)/python -m tests.parts $(ONLY)) || exit 2; \
+		$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $$paths $(PYTEST_ARGS)
 
 coverage: install ## run the tests and say which lines none of them reaches
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term-missing:skip-covered

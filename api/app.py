@@ -43,6 +43,7 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.services = services
     app.state.max_body = settings.max_body

@@ -82,8 +82,8 @@ def add_error_handlers(app: FastAPI) -> None:
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return problem("malformed", 400, "the body is not JSON")
+    if malformed := [each for each in found if each["type"] == "json_invalid"]:
+        return problem("malformed", 400, f"the body is not JSON: {malformed[0]['ctx']['error']}")
     fields = [FieldProblem(pointer=_pointer(each["loc"]), detail=each["msg"]) for each in found]
     first = fields[0]
     more = f" (and {len(fields) - 1} more)" if fields[1:] else ""

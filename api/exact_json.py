@@ -29,8 +29,16 @@ class _ExactRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        body = (await self.body()).decode()
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object)
+        body = await self.body()
+        try:
+            return json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object)
+        except json.JSONDecodeError:
+            raise
+        except (UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
+            reason = (
+                "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "a number or its depth is too large"
+            )
+            raise json.JSONDecodeError(reason, "", 0) from error
 
 
 class ExactJsonRoute(APIRoute):

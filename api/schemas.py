@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+from email_validator import EmailNotValidError, validate_email
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from orders.details import Address, OrderDetails, OrderLine
 from orders.errors import InvalidAmount
@@ -20,14 +23,28 @@ MAX_TOTAL = 2**53 - 1
 
 
 def _printable(text: str) -> str:
-    # PostgreSQL's text can't hold NUL, and no name or address needs another control character.
-    if not text.isprintable():
+    # PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own.
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
         raise ValueError("must not contain control characters")
     return text
 
 
 def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
+    return value.upper() if isinstance(value, str) and value.isascii() else value
+
+
+def _plain_number(value: Any) -> Any:
+    # Decimal takes more than JSON's grammar for numbers: blanks, underscores, the digits of every script.
+    if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d{1,9})?", value, re.ASCII):
+        raise ValueError("must be a decimal number such as 99.99")
+    return value
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"must be an email address: {error}") from error
 
 
 NoControls = AfterValidator(_printable)
@@ -38,6 +55,7 @@ Sku = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Z
 PaymentMethod = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
 Country = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{3}$")]
+Price = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), NoControls]
 MetadataValue = Annotated[str, StringConstraints(max_length=500), NoControls]
 
@@ -67,14 +85,16 @@ class ItemBody(Body):
 
     sku: Sku = Field(examples=["ABC123"])
     qty: Annotated[int, Field(strict=True, ge=1, le=100_000, examples=[1])]
-    price: Annotated[Decimal, Field(ge=0, le=10**9, allow_inf_nan=False, examples=[99.99])]
+    price: Annotated[
+        Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False, examples=[99.99])
+    ]
 
 
 class OrderBody(Body):
     """An order to place."""
 
     customer_name: Name = Field(examples=["John Doe"])
-    customer_email: Annotated[EmailStr, Field(max_length=254, examples=["john@example.com"])]
+    customer_email: Annotated[str, Field(max_length=254, examples=["john@example.com"]), AfterValidator(_email)]
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=500)]
     shipping_address: AddressBody
     currency: Currency = Field(default="USD", description="ISO 4217", examples=["USD"])

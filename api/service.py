@@ -164,7 +164,7 @@ class OrderService:
         try:
             return await ask()
         except NoAnswerInTime as error:
-            raise DependencyUnavailable("Temporal", "no worker took the message in time") from error
+            raise DependencyUnavailable("a worker of the order", "it took no message in time") from error
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
                 raise _NotRunning from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +11,8 @@ from urllib.parse import quote
 import httpx2
 
 FINAL = frozenset({"completed", "cancelled", "rejected", "expired", "failed"})
+POLL = 0.2
+"""How often, in seconds, a followed order is asked for."""
 Json = dict[str, Any]
 
 
@@ -23,11 +25,18 @@ class ApiError(Exception):
 
 
 class OrdersClient:
-    """Places, follows and changes orders."""
+    """Places, follows and changes orders.
+
+    Raises:
+        ApiError: the URL can't be one.
+    """
 
     def __init__(self, url: str, timeout: float = 30.0) -> None:
         self._url = url.rstrip("/")
-        self._http = httpx2.Client(base_url=self._url, timeout=timeout, trust_env=False)
+        try:
+            self._http = httpx2.Client(base_url=self._url, timeout=timeout, trust_env=False)
+        except httpx2.InvalidURL as error:
+            raise self._unreachable(f"{url} is no URL ({error})") from error
 
     def __enter__(self) -> OrdersClient:
         return self
@@ -59,12 +68,12 @@ class OrdersClient:
         Raises:
             ApiError: there is no such order, or the API can't be reached.
         """
-        page = self._ask("GET", f"/orders/{_segment(order_id)}/events", params={"after": after})
+        page = self._ask("GET", f"/orders/{_segment(order_id)}/events", expect="data", params={"after": after})
         events: list[Json] = page["data"]
         return events
 
-    def follow(self, order_id: str, every: float = 0.2) -> Iterator[Json]:
-        """Yield an order's events as they come, until it is at its end.
+    def follow(self, order_id: str, until: Callable[[Json], bool] = lambda order: False) -> Iterator[Json]:
+        """Yield an order's events as they come, until it is at its end or ``until`` says so.
 
         Raises:
             ApiError: there is no such order, or the API can't be reached.
@@ -72,13 +81,13 @@ class OrdersClient:
         after = 0
         while True:
             # Asked before the events are: an order at its end then gets no further ones.
-            at_its_end = self.get(order_id)["status"] in FINAL
+            order = self.get(order_id)
             for event in self.events(order_id, after):
                 after = event["seq"]
                 yield event
-            if at_its_end:
+            if order["status"] in FINAL or until(order):
                 return
-            time.sleep(every)
+            time.sleep(POLL)
 
     def cancel(self, order_id: str, reason: str | None) -> Json:
         """End an order and undo everything.
@@ -112,19 +121,24 @@ class OrdersClient:
         """
         return self._ask("POST", f"/orders/{_segment(order_id)}/payment/retry", json={"payment_method": payment_method})
 
-    def _ask(self, method: str, path: str, **request: Any) -> Json:
+    def _ask(self, method: str, path: str, expect: str = "id", **request: Any) -> Json:
         try:
             answer = self._http.request(method, path, **request)
-        except httpx2.RequestError as error:
-            detail = f"nothing answers at ORDERS_URL={self._url}: start the system with `make up`, or set ORDERS_URL"
-            raise ApiError({"title": "Unreachable", "status": 0, "detail": detail}) from error
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise self._unreachable(f"nothing answers at {self._url}") from error
         try:
-            body: Json = answer.json()
+            body = answer.json()
         except ValueError:
-            body = {"title": answer.reason_phrase, "status": answer.status_code, "detail": answer.text[:200]}
-        if answer.is_error:
-            raise ApiError({"detail": f"HTTP {answer.status_code}", **body})
+            body = None
+        if answer.is_error and isinstance(body, dict) and "detail" in body:
+            raise ApiError(body)
+        if answer.is_error or not isinstance(body, dict) or expect not in body:
+            raise self._unreachable(f"what answers at {self._url} is not the API of orders (HTTP {answer.status_code})")
         return body
+
+    def _unreachable(self, detail: str) -> ApiError:
+        advice = "start the system with `make up`, or set ORDERS_URL"
+        return ApiError({"title": "Unreachable", "status": 0, "detail": f"{detail}: {advice}"})
 
 
 def _segment(order_id: str) -> str:

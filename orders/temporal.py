@@ -33,7 +33,7 @@ async def connect(settings: TemporalSettings, lazy: bool = False) -> Client:
         return await Client.connect(
             settings.address, namespace=settings.namespace, data_converter=pydantic_data_converter, lazy=lazy
         )
-    except (RuntimeError, RPCError) as error:
+    except (RuntimeError, RPCError, ValueError) as error:
         raise DependencyUnavailable("Temporal", f"nothing answers at TEMPORAL_ADDRESS={settings.address}") from error
 
 

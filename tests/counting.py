@@ -21,7 +21,14 @@ class Transactions:
 
     def __init__(self, database: Database) -> None:
         self.so_far = 0
-        event.listen(database.engine, "before_cursor_execute", self._count)
+        self._engine = database.engine
+
+    def __enter__(self) -> Transactions:
+        event.listen(self._engine, "before_cursor_execute", self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._count)
 
     def _count(self, connection: Connection, *_: Any) -> None:
         driver = connection.connection.dbapi_connection

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from cli.embedded import EmbeddedPostgres, free_port, start_temporal
+from cli.embedded import EmbeddedPostgres, free_port, temporal_command
 from orders.errors import DependencyUnavailable
 from orders.settings import TemporalSettings, load
 from orders.temporal import connect, ping
@@ -39,7 +39,9 @@ class Servers:
                 *processes,
                 *(f"{process}-{use}" for process in processes for use in ("idle", "stack", "shop")),
             )
-            temporal = start_temporal(port=port, log=log, namespaces=namespaces)
+            temporal = subprocess.Popen(
+                temporal_command(port=port, namespaces=namespaces), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         postgres = EmbeddedPostgres(folder / "postgres")
         environment = {**os.environ, "DATABASE_URL": postgres.create(TEMPLATE)}
         subprocess.run([sys.executable, "-m", "migrations"], env=environment, check=True, capture_output=True)

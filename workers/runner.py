@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from orders.ledger.engine import Database
 from orders.patience import patiently
 from orders.settings import DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
-from orders.temporal import connect
+from orders.temporal import connect, ping
 from workers.queues import QUEUES, Work
 
 logger = logging.getLogger(__name__)
@@ -48,12 +48,15 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
             starting.cancel()
             return
         client = await starting
-        async with AsyncExitStack() as running:
-            for queue in queues:
-                await running.enter_async_context(worker(client, queue, QUEUES[queue](database, partners), workers))
-                logger.info("working on queue %s", queue)
-            await stopping
-            logger.info("draining: no new tasks are taken, running ones may end")
+        workers_of = [worker(client, queue, QUEUES[queue](database, partners), workers) for queue in queues]
+        running = [asyncio.create_task(each.run()) for each in workers_of]
+        for queue in queues:
+            logger.info("working on queue %s", queue)
+        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+        logger.info("draining: no new tasks are taken, running ones may end")
+        await asyncio.gather(*(each.shutdown() for each in workers_of))
+        # A worker that ended by itself did so with an error, which ends the process.
+        await asyncio.gather(*running)
         logger.info("drained")
     finally:
         stopping.cancel()
@@ -61,9 +64,14 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
 
 
 async def _wait_for(temporal: TemporalSettings, database: Database) -> Client:
-    async def ping() -> None:
+    async def temporal_answers() -> Client:
+        client = await connect(temporal)
+        await ping(client, timedelta(seconds=5))
+        return client
+
+    async def postgres_answers() -> None:
         await asyncio.get_running_loop().run_in_executor(None, database.ping)
 
-    client = await patiently(lambda: connect(temporal))
-    await patiently(ping)
+    client = await patiently(temporal_answers)
+    await patiently(postgres_answers)
     return client

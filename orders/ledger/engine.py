@@ -97,7 +97,7 @@ def pg8000_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:
         raise InvalidSetting("DATABASE_URL: not a URL; write postgresql://user:password@host:5432/name") from error
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
+    Boolean,
     Column,
     ColumnElement,
     Executable,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -65,7 +67,7 @@ def _build() -> Executable:
             into.on_conflict_do_update(
                 index_elements=list(table.primary_key), set_={name: into.excluded[name] for name in changing}
             )
-            .returning(table.c.order_id)
+            .returning(table.c.order_id, _WAS_THERE)
             .cte(f"put_{table.name}")
         )
 
@@ -74,8 +76,9 @@ def _build() -> Executable:
         beyond = delete(table).where(table.c.order_id == written.c.id, position > length)
         return beyond.returning(table.c.order_id).cte(f"trim_{table.name}")
 
-    return select(written.c.version).add_cte(
-        put(events, "events", ["type", "at", "actor", "data"]),
+    new_events = put(events, "events", ["type", "at", "actor", "data"])
+    replaced = exists(select(new_events.c.order_id).where(new_events.c.was_there))
+    return select(written.c.version, replaced.label("replaced")).add_cte(
         put(payments, "payments", ["number", "kind", "amount", "method", "status", "reference", "error"]),
         put(shipments, "shipments", ["status", "carrier", "tracking_number", "address"]),
         trim(events, events.c.seq, written.c.version),
@@ -84,6 +87,8 @@ def _build() -> Executable:
     )
 
 
+# An upsert leaves in xmax who locked the row that it found, and 0 where it found none (PostgreSQL manual, 5.6).
+_WAS_THERE = literal_column("xmax::text != '0'", Boolean).label("was_there")
 _CHANGING = [
     "status",
     "version",
@@ -113,9 +118,16 @@ class Ledger:
             StaleWrite: a newer decision stands in the ledger; nothing was written.
         """
         rows = _rows(entry)
-        written = self._database.run(lambda connection: connection.execute(_RECORD, rows).scalar_one_or_none())
+        if self._write(entry, rows):
+            # It replaced events of another write. That one may have been committed while this one waited for it; its
+            # rows beyond the new state are then seen, and removed, only by a statement that begins later.
+            self._write(entry, rows)
+
+    def _write(self, entry: RecordEvents, rows: dict[str, list[dict[str, Any]]]) -> bool:
+        written = self._database.run(lambda connection: connection.execute(_RECORD, rows).one_or_none())
         if written is None:
             raise StaleWrite(entry.order.id)
+        return bool(written.replaced)
 
 
 def _rows(entry: RecordEvents) -> dict[str, list[dict[str, Any]]]:

@@ -20,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
     from orders.activities.shipping import ShippingActivities
     from orders.contracts import (
         PAYMENTS_QUEUE,
-        REFUSED,
         SHIPPING_QUEUE,
         CancelOrder,
         CancelPayment,
@@ -47,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
         ShipmentStatus,
         receive,
     )
+    from orders.workflows.endings import TOO_LATE, Ending, PaymentCalledOff, refused
     from orders.workflows.parcel import Parcel
     from orders.workflows.shipping import ShippingWorkflow
     from orders.workflows.steps import LEDGER, PARTNER, undisturbed, until
@@ -54,19 +54,6 @@ with workflow.unsafe.imports_passed_through():
 E = EventType
 
 STALE_REST = timedelta(seconds=1)
-TOO_LATE = "the parcel is being handed to the carrier"
-
-
-class Ending(Exception):
-    """The order ends here, otherwise than by being completed."""
-
-    def __init__(self, event: EventType, reason: str | None, actor: str = SYSTEM) -> None:
-        super().__init__(reason)
-        self.event, self.reason, self.actor = event, reason, actor
-
-
-class PaymentCalledOff(Exception):
-    """The money must not be taken, or must come back; the order waits for another payment method."""
 
 
 @workflow.defn
@@ -401,8 +388,3 @@ class OrderWorkflow:
     def _refuse_while_cancelling(self) -> None:
         if self._cancellation:
             raise refused("the order is being cancelled")
-
-
-def refused(reason: str) -> ApplicationError:
-    """The error with which an update is refused."""
-    return ApplicationError(reason, type=REFUSED, non_retryable=True)

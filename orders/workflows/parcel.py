@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -25,6 +26,7 @@ class Parcel:
 
     handle: Handle | None = None
     is_called_back: bool = False
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _requests: int = 0
     _answers: dict[int, bool] = field(default_factory=dict)
     _on_answer: dict[int, Callable[[bool], None]] = field(default_factory=dict)
@@ -53,6 +55,11 @@ class Parcel:
         return self._requests
 
     async def _ask(self, number: int, ask: Callable[[Handle], Awaitable[None]]) -> bool:
+        # One question at a time: signals sent together may arrive in any order, and so may their answers.
+        async with self._asking:
+            return await self._ask_alone(number, ask)
+
+    async def _ask_alone(self, number: int, ask: Callable[[Handle], Awaitable[None]]) -> bool:
         await workflow.wait_condition(lambda: self.handle is not None)
         handle = self.handle
         assert handle

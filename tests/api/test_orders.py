@@ -173,3 +173,11 @@ async def test_a_message_that_no_worker_takes_is_told_to_come_again(idle_api: Ap
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert (await idle_api.http.get(f"/orders/{placed['id']}")).json()["status"] == "received"
+
+
+@pytest.mark.parametrize(
+    "name", ["東京\u3000渋谷", "Zoë\u00a0O\u2019Neill", "\u0645\u06cc\u200c\u0631\u0648", "👩\u200d🚀"]
+)
+async def test_a_name_is_taken_in_every_script(api: Api, name: str) -> None:
+    placed = await api.place(customer_name=name)
+    assert (await api.until(placed["id"], "completed"))["customer_name"] == name

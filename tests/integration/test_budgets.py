@@ -26,19 +26,18 @@ async def test_an_order_from_received_to_completed_keeps_its_budget(
     client: Client, database: Database, working: None
 ) -> None:
     order_id = new_id()
-    counting = Transactions(database)
-    status = await client.execute_workflow(
-        OrderWorkflow.run,
-        PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann", Policy(review_timeout=timedelta(0))),
-        id=order_workflow_id(order_id),
-        task_queue=ORDERS_QUEUE,
-    )
-    transactions = counting.so_far
+    with Transactions(database) as counting:
+        status = await client.execute_workflow(
+            OrderWorkflow.run,
+            PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann", Policy(review_timeout=timedelta(0))),
+            id=order_workflow_id(order_id),
+            task_queue=ORDERS_QUEUE,
+        )
     cost = await History.of(client, order_workflow_id(order_id), shipment_workflow_id(f"{order_id}:1"))
     assert status is OrderStatus.COMPLETED
-    print(f"{cost.events} events, {cost.workflow_tasks} workflow tasks, {transactions} transactions")
+    print(f"{cost.events} events, {cost.workflow_tasks} workflow tasks, {counting.so_far} transactions")
     assert cost.events <= EVENTS
     assert cost.workflow_tasks <= WORKFLOW_TASKS
     # Three of them are the ledger's, the others those of the simulated partners' books.
-    assert transactions <= TRANSACTIONS
-    assert transactions >= 3, "nothing was counted"
+    assert counting.so_far <= TRANSACTIONS
+    assert counting.so_far >= 3, "nothing was counted"

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import func, select, text
 
 from orders.contracts import RecordEvents
-from orders.errors import DependencyUnavailable, StaleWrite
-from orders.ledger.engine import Database
+from orders.errors import DependencyUnavailable, InvalidSetting, StaleWrite
+from orders.ledger.engine import Database, pg8000_url
 from orders.ledger.reader import LedgerReader
 from orders.ledger.tables import events as events_table
 from orders.ledger.tables import payments, shipments
-from orders.ledger.writer import Ledger
+from orders.ledger.writer import _RECORD, Ledger, _rows
 from orders.model import Event, EventType, Order, fold, receive
 from orders.settings import DatabaseSettings, load
 from tests.counting import Transactions
@@ -122,6 +122,25 @@ async def test_a_newer_decision_replaces_one_that_never_counted(ledger: Ledger, 
     assert (order.payment.operations, order.shipments) == ([], [])
 
 
+async def test_a_newer_decision_leaves_nothing_of_one_that_is_committed_while_it_waits(
+    ledger: Ledger, reader: LedgerReader, database: Database
+) -> None:
+    lost, kept = paid(), Book()
+    lost.order = replace(lost.order, id=kept.order.id)
+    kept.record(E.VALIDATED)
+    ledger.record(kept.entry(2, history_length=3))
+    kept.record(E.CANCELLED, reason="changed my mind")
+    with database.engine.connect().execution_options(isolation_level="READ COMMITTED") as late:
+        late.execute(_RECORD, _rows(lost.entry(5, history_length=4)))
+        writing = asyncio.create_task(asyncio.to_thread(ledger.record, kept.entry(1, history_length=6)))
+        await asyncio.sleep(0.3)
+        assert not writing.done()
+        late.commit()
+        await writing
+    order, events = await stored(reader, kept.order.id)
+    assert order == kept.order == fold(kept.order.id, events)
+
+
 async def test_a_reset_run_may_write_although_its_history_is_shorter(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
     ledger.record(book.entry(5, history_length=40))
@@ -150,8 +169,8 @@ async def test_the_same_write_at_once_counts_once(ledger: Ledger, database: Data
 
 async def test_a_write_costs_one_transaction(ledger: Ledger, database: Database) -> None:
     book = paid()
-    counting = Transactions(database)
-    ledger.record(book.entry(5))
+    with Transactions(database) as counting:
+        ledger.record(book.entry(5))
     assert counting.so_far == 1
 
 
@@ -166,6 +185,36 @@ async def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
         Ledger(away).record(paid().entry(5))
     assert "hunter2" not in str(refused.value)
     away.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [("/nothing?", "does not exist"), ("?application_name=x&host=/nowhere&", "PostgreSQL")],
+    ids=["no such database", "no such socket"],
+)
+async def test_a_url_that_leads_nowhere_is_said_to_be_unavailable(database_url: str, change: str, reason: str) -> None:
+    path, _, query = database_url.partition("?")
+    url = f"{path.rpartition('/')[0]}{change}{query}" if change.startswith("/") else f"{path}{change}"
+    away = Database(load(DatabaseSettings, DATABASE_URL=url.rstrip("&")))
+    with pytest.raises(DependencyUnavailable, match=reason):
+        away.ping()
+    away.close()
+
+
+async def test_a_statement_that_takes_too_long_is_said_to_be_unavailable(database_url: str) -> None:
+    slow = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_TIMEOUT="0.2"))
+    with pytest.raises(DependencyUnavailable, match="statement timeout"):
+        slow.run(lambda connection: connection.execute(text("select pg_sleep(3)")))
+    slow.ping()
+    slow.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://h/d", "postgresql://h/d?sslmode=require", "postgresql://h:port/d"]
+)
+def test_a_url_that_cannot_be_used_names_its_setting(url: str) -> None:
+    with pytest.raises(InvalidSetting, match=r"^DATABASE_URL: "):
+        pg8000_url(url)
 
 
 async def test_a_lost_connection_is_replaced_without_anybody_noticing(database_url: str, reader: LedgerReader) -> None:

@@ -78,8 +78,30 @@ def test_an_unknown_order_is_not_found(up: Up, order_id: str) -> None:
     assert "Not Found" in done.stderr
 
 
+def test_what_is_not_the_api_is_said_not_to_be(up: Up) -> None:
+    page = next(line.split()[-1] for line in up.output.splitlines() if line.startswith("Temporal's page"))
+    done = orders("show", "x", ORDERS_URL=page)
+    assert done.returncode == 1
+    assert "is not the API of orders" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("show", "x", "--url", "http://[::1"), ("place", "none.json")])
+def test_every_error_is_json_for_programs(arguments: tuple[str, ...]) -> None:
+    done = orders(*arguments, "--json")
+    assert done.returncode in (1, 2)
+    assert json.loads(done.stdout)["detail"]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_without_a_letter_shows_its_code(up: Up) -> None:
+    placed = command(up, "place", "-", stdin=json.dumps(body(customer_name="Zoë 東京")))
+    done = orders("show", placed["id"], ORDERS_URL=up.url, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "Zo\\xeb" in done.stdout
+
+
 def test_an_api_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     done = orders("show", "x", ORDERS_URL="http://127.0.0.1:9")
     assert done.returncode == 1
-    assert "nothing answers at ORDERS_URL=http://127.0.0.1:9: start the system with `make up`" in done.stderr
+    assert "nothing answers at http://127.0.0.1:9: start the system with `make up`" in done.stderr
     assert orders("place", str(tmp_path / "none.json")).returncode == 2

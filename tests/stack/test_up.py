@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -61,6 +62,21 @@ def _patiently(up: Up, order_id: str) -> dict[str, Any]:
     raise AssertionError("the API did not come back")
 
 
+def test_an_order_survives_the_death_of_the_database(up: Up) -> None:
+    placed = up.post(body())
+    up.until(placed["id"], "in_review")
+    os.kill(int((up.folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    for _ in range(100):
+        if "PostgreSQL has died" in up.output:
+            break
+        time.sleep(0.1)
+    for _ in range(200):
+        if up.get("/readyz")["status"] == "ready":
+            break
+        time.sleep(0.1)
+    assert up.until(placed["id"], "completed")["payment"]["captured"] == "99.99"
+
+
 def test_what_stops_leaves_nothing_running_and_what_starts_again_knows_its_orders(tmp_path: Path) -> None:
     up = Up(tmp_path / "data", {"REVIEW_TIMEOUT": "0"}).start()
     placed = up.post(body())
@@ -92,6 +108,7 @@ def test_what_stops_leaves_nothing_running_and_what_starts_again_knows_its_order
         ({"API_PORT": "taken"}, "port taken is taken: choose another with --api-port or API_PORT"),
         ({"STACK_TEMPORAL_PORT": "taken"}, "port taken is taken: choose another with STACK_TEMPORAL_PORT"),
         ({"API_PORT": "many"}, "API_PORT: "),
+        ({"TEMPORAL_ADDRESS": "127.0.0.1:99999"}, "TEMPORAL_ADDRESS: "),
         ({"REVIEW_TIMEOUT": "soon"}, "REVIEW_TIMEOUT: "),
         ({"DATABASE_URL": "postgresql://127.0.0.1:9/orders"}, "DATABASE_URL: PostgreSQL is unavailable"),
         ({"DATABASE_URL": "mysql://127.0.0.1/orders"}, "DATABASE_URL: mysql is not PostgreSQL"),
@@ -156,12 +173,22 @@ def test_a_folder_too_deep_for_a_socket_is_one_line_that_names_the_option(short_
     assert "choose another, shorter --data-dir" in done.stderr.splitlines()[-1]
 
 
-def test_a_demonstration_of_an_order_that_is_declined_says_so(tmp_path: Path) -> None:
+def test_a_demonstration_of_an_order_that_is_refused_names_the_field(tmp_path: Path) -> None:
     order = tmp_path / "order.json"
     order.write_text("{}")
     done = orders("demo", str(order))
     assert done.returncode == 1
     assert "#/customer_name: Field required" in done.stderr
+
+
+def test_a_demonstration_of_an_order_that_is_declined_ends_and_says_so(tmp_path: Path) -> None:
+    order = tmp_path / "order.json"
+    order.write_text(json.dumps(body(payment_method="tok_declined")))
+    done = orders("demo", str(order), "--json", REVIEW_TIMEOUT="0")
+    assert done.returncode == 1
+    first, *events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["ready"].startswith("http://")
+    assert events[-1]["type"] == "payment_declined"
 
 
 def test_reset_deletes_the_data_after_asking(tmp_path: Path) -> None:
@@ -171,6 +198,14 @@ def test_reset_deletes_the_data_after_asking(tmp_path: Path) -> None:
     assert folder.exists()
     assert orders("reset", "--data-dir", str(folder), stdin="y\n").returncode == 0
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("folder", ["/etc/passwd", "/proc/none"])
+def test_a_folder_that_cannot_be_one_is_one_line_that_names_the_option(folder: str) -> None:
+    done = orders("up", "--data-dir", folder)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("choose another --data-dir")
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_reset_does_not_delete_what_is_no_data_of_a_local_system(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.embedded import free_port
 from tests.stack.conftest import ROOT
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -81,9 +82,31 @@ def test_a_worker_without_its_servers_says_for_what_it_waits_tries_again_and_can
     assert "hunter2" not in (tmp_path / "log").read_text()
 
 
+def test_a_worker_of_a_namespace_that_is_not_there_waits_for_it(start: Start, tmp_path: Path) -> None:
+    process = start("orders", TEMPORAL_NAMESPACE="nowhere")
+    wait_for("waiting for Temporal, next try in 0.5 s", tmp_path / "log", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
 def test_an_unknown_queue_is_refused(start: Start, tmp_path: Path) -> None:
     assert start("parcels").wait(20) == 2
     assert "choose from" in (tmp_path / "log").read_text()
+
+
+def test_the_api_leaves_with_0_as_the_workers_do(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api"],
+            cwd=ROOT,
+            env={**os.environ, "API_PORT": str(free_port())},
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+    wait_for("Application startup complete", tmp_path / "log", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
 
 
 def test_a_wrong_setting_is_one_line(start: Start, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,14 @@ def test_every_part_that_make_test_takes_is_there_and_is_named() -> None:
     for name, paths in PARTS.items():
         assert f"`{name}`" in readme
         assert all((ROOT / path).exists() for path in paths.split())
+
+
+def test_an_unknown_part_is_refused_with_those_that_there_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.parts", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "choose from unit, workflows" in done.stderr
 
 
 def test_every_problem_that_the_api_knows_is_documented() -> None:

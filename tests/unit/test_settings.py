@@ -43,7 +43,7 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (DatabaseSettings, "DATABASE_POOL_SIZE", "0"),
         (TemporalSettings, "TEMPORAL_ADDRESS", "http://localhost:7233"),
         (ApiSettings, "API_PORT", "70000"),
-        (PartnerSettings, "PAYMENT_PROVIDER", "stipe"),
+        (PartnerSettings, "PAYMENT_LATENCY", "10"),
         (LogSettings, "LOG_LEVEL", "loud"),
         (ClientSettings, "ORDERS_URL", "localhost:8000"),
     ],

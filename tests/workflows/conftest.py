@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -20,7 +21,9 @@ from orders.activities.shipping import ShippingActivities
 from orders.contracts import (
     ORDERS_QUEUE,
     PAYMENTS_QUEUE,
+    REFUSED,
     SHIPPING_QUEUE,
+    CancelOrder,
     PlaceOrder,
     Policy,
     order_workflow_id,
@@ -34,6 +37,10 @@ from orders.workflows.shipping import ShippingWorkflow
 from tests.examples import DETAILS, new_id
 from tests.fakes import FakeCarrier, FakeLedger, FakePayments, FakeWarehouse
 
+ACCEPTED = WorkflowUpdateStage.ACCEPTED
+CANCEL = CancelOrder("changed my mind", "ann")
+DECLINED = replace(DETAILS, payment_method="tok_declined")
+LONG_REVIEW = Policy(review_timeout=timedelta(days=1))
 NO_REVIEW = Policy(review_timeout=timedelta(0))
 OrderHandle = WorkflowHandle[OrderWorkflow, OrderStatus]
 
@@ -119,3 +126,15 @@ async def shop_on_the_real_server(temporal_settings: TemporalSettings, process_n
     client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-shop"}))
     async with opened(WorkflowEnvironment.from_client(client)) as found:
         yield found
+
+
+async def refusal(asked: asyncio.Task[None]) -> str:
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await asked
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.type == REFUSED
+    return refused.value.cause.message
+
+
+def ask(handle: OrderHandle, update: object, message: object) -> asyncio.Task[None]:
+    return asyncio.ensure_future(handle.execute_update(update, message))  # type: ignore[call-overload]

@@ -1,0 +1,29 @@
+"""How an order's life leaves its straight path, and what it answers to those who ask too late."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from orders.contracts import REFUSED
+    from orders.model import SYSTEM, EventType
+
+TOO_LATE = "the parcel is being handed to the carrier"
+
+
+class Ending(Exception):
+    """The order ends here, otherwise than by being completed."""
+
+    def __init__(self, event: EventType, reason: str | None, actor: str = SYSTEM) -> None:
+        super().__init__(reason)
+        self.event, self.reason, self.actor = event, reason, actor
+
+
+class PaymentCalledOff(Exception):
+    """The money must not be taken, or must come back; the order waits for another payment method."""
+
+
+def refused(reason: str) -> ApplicationError:
+    """The error with which an update is refused."""
+    return ApplicationError(reason, type=REFUSED, non_retryable=True)
