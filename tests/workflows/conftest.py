@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from orders.activities.ledger import LedgerActivities
 from orders.activities.payments import PaymentActivities
@@ -27,6 +28,7 @@ from orders.contracts import (
     PlaceOrder,
     Policy,
     order_workflow_id,
+    shipment_workflow_id,
 )
 from orders.details import OrderDetails
 from orders.model import Order, OrderStatus, fold
@@ -83,6 +85,14 @@ class Shop:
     def shipment_id(self) -> str:
         return f"{self.order_id}:1"
 
+    async def replay(self) -> None:
+        """Lead the order and its parcels through their histories again: the code must decide the same."""
+        client = self.environment.client
+        replayer = Replayer(workflows=[OrderWorkflow, ShippingWorkflow], data_converter=pydantic_data_converter)
+        shipments = [shipment.id for shipment in self.order.shipments] if self.trail else []
+        for workflow_id in [order_workflow_id(self.order_id), *map(shipment_workflow_id, shipments)]:
+            await replayer.replay_workflow(await client.get_workflow_handle(workflow_id).fetch_history())
+
     def workers(self) -> list[Worker]:
         client = self.environment.client
         shipping = ShippingActivities(self.warehouse, self.carrier)
@@ -112,6 +122,7 @@ async def opened(environment: WorkflowEnvironment) -> AsyncIterator[Shop]:
         for each in found.workers():
             await running.enter_async_context(each)
         yield found
+    await found.replay()
 
 
 @pytest.fixture
