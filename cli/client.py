@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import httpx2
 
-FINAL = frozenset({"completed", "cancelled", "rejected", "expired", "failed"})
+from orders.model import FINAL
+
 POLL = 0.2
 """How often, in seconds, a followed order is asked for."""
 Json = dict[str, Any]

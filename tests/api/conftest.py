@@ -21,8 +21,6 @@ from orders.ledger.reader import LedgerReader
 from orders.settings import ApiSettings, load
 from tests.examples import body
 
-FINAL = {"completed", "cancelled", "rejected", "expired"}
-
 
 @dataclass
 class Api:
