@@ -1,0 +1,37 @@
+"""What PostgreSQL's refusals mean to the shop."""
+
+from __future__ import annotations
+
+import pytest
+from pg8000.exceptions import DatabaseError
+from sqlalchemy.exc import DBAPIError
+
+from orders.errors import DependencyUnavailable
+from orders.ledger.engine import Database
+from orders.settings import DatabaseSettings, load
+
+
+def failing_with(state: str, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A database that answers every statement with this SQLSTATE."""
+    database = Database(load(DatabaseSettings, DATABASE_URL="postgresql://h/d"))
+    answer = DBAPIError("select", None, DatabaseError({"C": state, "M": "what the server says"}))
+
+    def fail(_: object) -> None:
+        raise answer
+
+    monkeypatch.setattr(database, "_run", fail)
+    return database
+
+
+@pytest.mark.parametrize("state", ["08006", "28P01", "28000", "3D000", "53300", "57014", "57P01", "57P03"])
+def test_a_server_that_cannot_answer_now_is_unavailable_for_the_reason_that_it_gives(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DependencyUnavailable, match="PostgreSQL is unavailable: what the server says"):
+        failing_with(state, monkeypatch).ping()
+
+
+@pytest.mark.parametrize("state", ["23505", "42P01", "22021", "23514"])
+def test_an_error_of_ours_is_not_blamed_on_the_server(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DBAPIError):
+        failing_with(state, monkeypatch).ping()
