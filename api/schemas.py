@@ -22,10 +22,16 @@ MAX_TOTAL = 2**53 - 1
 """The largest total in minor units that every JSON reader can hold exactly (RFC 8259, section 6)."""
 
 
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns the direction of text around: it can make a name look like another one (Unicode TR 36)."""
+
+
 def _printable(text: str) -> str:
     # PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own.
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _DIRECTIONS for letter in text):
         raise ValueError("must not contain control characters")
+    if text and all(unicodedata.category(letter)[0] in "CZ" for letter in text):
+        raise ValueError("must contain something that can be seen")
     return text
 
 

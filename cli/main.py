@@ -69,16 +69,26 @@ def main() -> None:
     except (StackError, InvalidSetting) as error:
         _fail(2, {"title": "Not possible", "detail": str(error)})
     except BrokenPipeError:
-        # Who read this has gone away; what is left in the buffer has no reader either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who read this has gone away.
+        _let_go_of_stdout()
         sys.exit(1)
     except (OSError, UnicodeError) as error:
         _fail(2, {"title": "Not possible", "detail": str(error)})
 
 
+def _let_go_of_stdout() -> None:
+    # What is left in its buffer has no reader: at the exit it must not fail once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(code: int, problem: dict[str, Any]) -> NoReturn:
     if "--json" in sys.argv:
-        print(json.dumps(problem))
+        try:
+            print(json.dumps(problem), flush=True)
+        except OSError:
+            # It is standard output itself that fails.
+            err.print(Text(problem["detail"], style="red"))
+            _let_go_of_stdout()
     elif code == 1:
         show.problem_lines(err, problem)
     else:

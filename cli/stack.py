@@ -27,7 +27,7 @@ from cli.embedded import EmbeddedPostgres, free_port, is_free, temporal_command
 from cli.processes import Processes, Say
 from orders.contracts import ORDERS_QUEUE, PAYMENTS_QUEUE, SHIPPING_QUEUE
 from orders.errors import DependencyUnavailable
-from orders.ledger.engine import Database
+from orders.ledger.engine import Database, pg8000_url
 from orders.settings import CONCERNS, ApiSettings, DatabaseSettings, StackSettings, TemporalSettings, load
 from orders.temporal import connect, ping
 
@@ -84,6 +84,7 @@ class Stack:
         """
         for concern in CONCERNS:
             load(concern)
+        pg8000_url(load(DatabaseSettings).url.get_secret_value())
         self.take_over()
         api, stack = load(ApiSettings), load(StackSettings)
         port = self._port(self.api_port if self.api_port is not None else api.port, "--api-port or API_PORT", api.host)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orders.contracts import Policy
@@ -32,6 +32,12 @@ Latency = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0),
 Positive = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
 
 
+def _possible_port(address: str) -> str:
+    if int(address.rpartition(":")[2]) > 65535:  # noqa: PLR2004
+        raise ValueError("the port is above 65535")
+    return address
+
+
 class Settings(BaseSettings):
     """What all settings have in common: names without regard to case, and an empty value means the default."""
 
@@ -43,7 +49,7 @@ class Settings(BaseSettings):
 class TemporalSettings(Settings):
     """The Temporal server."""
 
-    address: str = Field(
+    address: Annotated[str, AfterValidator(_possible_port)] = Field(
         "localhost:7233", alias="TEMPORAL_ADDRESS", pattern=r"^[^:/\s]+:\d{1,5}$", description="Temporal's `host:port`"
     )
     namespace: str = Field("default", alias="TEMPORAL_NAMESPACE", min_length=1, description="Temporal's namespace")
@@ -102,7 +108,8 @@ class ApiSettings(Settings):
     timeout: Positive = Field(
         timedelta(seconds=10),
         alias="API_TIMEOUT",
-        description="how long a request waits for Temporal; must stay below that of the gateway in front",
+        description="how long a request waits for Temporal; with DATABASE_TIMEOUT and a second, for reading what "
+        "became of it, it must stay below the limit of the gateway in front",
     )
 
 

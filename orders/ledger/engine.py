@@ -63,6 +63,9 @@ class Database:
             if _is_away(error):
                 raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
             raise
+        except OSError as error:
+            # pg8000 lets an answer that doesn't come in time through as it is.
+            raise DependencyUnavailable("PostgreSQL", f"no answer ({error})") from error
 
     async def run_async(self, work: Callable[[Connection], T]) -> T:
         """Do the same from an event loop, in one of the threads."""
@@ -83,7 +86,12 @@ class Database:
 
     def _run(self, work: Callable[[Connection], T]) -> T:
         with self.engine.connect() as connection:
-            return work(connection)
+            try:
+                return work(connection)
+            except OSError:
+                # The answer may still come, and must not be taken for that to another question.
+                connection.invalidate()
+                raise
 
 
 def pg8000_url(url: str) -> URL:

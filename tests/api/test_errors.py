@@ -58,6 +58,8 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"customer_name": "   "}, "#/customer_name"),
     ({"customer_name": "John\u0000Doe"}, "#/customer_name"),
     ({"customer_name": "John\nDoe"}, "#/customer_name"),
+    ({"customer_name": "John\u202eeoD"}, "#/customer_name"),
+    ({"customer_name": "\ufeff"}, "#/customer_name"),
     ({"customer_name": "J" * 201}, "#/customer_name"),
     ({"customer_name": 7}, "#/customer_name"),
     ({"shipping_address": {**ADDRESS, "street": ""}}, "#/shipping_address/street"),

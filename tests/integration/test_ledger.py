@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import socket
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from orders.contracts import RecordEvents
 from orders.errors import DependencyUnavailable, InvalidSetting, StaleWrite
@@ -195,6 +196,34 @@ async def test_a_database_that_does_not_exist_is_said_to_be_unavailable(database
     with pytest.raises(DependencyUnavailable, match=r"PostgreSQL is unavailable: (database .* does not exist|network)"):
         away.ping()
     away.close()
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_said_to_be_unavailable() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://ann@127.0.0.1:{silent.getsockname()[1]}/orders"
+        database = Database(load(DatabaseSettings, DATABASE_URL=url, DATABASE_TIMEOUT="0.1"))
+        with pytest.raises(DependencyUnavailable, match="PostgreSQL"):
+            database.ping()
+        database.close()
+
+
+def test_a_connection_whose_answer_did_not_come_is_not_used_again(database_url: str) -> None:
+    database = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_POOL_SIZE=1))
+
+    def backend(connection: Connection) -> int:
+        return int(connection.execute(text("select pg_backend_pid()")).scalar_one())
+
+    def fall_silent(_: Connection) -> None:
+        raise TimeoutError("timed out")
+
+    first = database.run(backend)
+    assert database.run(backend) == first
+    with pytest.raises(DependencyUnavailable, match="no answer"):
+        database.run(fall_silent)
+    assert database.run(backend) != first
+    database.close()
 
 
 async def test_a_statement_that_takes_too_long_is_said_to_be_unavailable(database_url: str) -> None:

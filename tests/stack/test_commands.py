@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.examples import body
-from tests.stack.conftest import ROOT, Up, orders
+from tests.stack.conftest import ROOT, Up, environment, orders
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,25 @@ def test_every_error_is_json_for_programs(arguments: tuple[str, ...]) -> None:
     assert done.returncode in (1, 2)
     assert json.loads(done.stdout)["detail"]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_an_output_that_is_full_is_one_line(up: Up, as_json: list[str]) -> None:
+    placed = command(up, "place", "-", stdin=json.dumps(body()))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", "show", placed["id"], *as_json],
+            cwd=ROOT,
+            env=environment(ORDERS_URL=up.url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 def test_a_terminal_without_a_letter_shows_its_code(up: Up) -> None:
