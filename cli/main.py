@@ -62,8 +62,11 @@ def main() -> None:
             # A terminal that lacks a letter shows its code instead of failing.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
-        sys.stdout.flush()
+        try:
+            app()
+        finally:
+            # Here and not at the exit, where nobody could catch what goes wrong.
+            sys.stdout.flush()
     except ApiError as error:
         _fail(1, error.problem)
     except (StackError, InvalidSetting) as error:
@@ -82,17 +85,19 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(code: int, problem: dict[str, Any]) -> NoReturn:
-    if "--json" in sys.argv:
-        try:
-            print(json.dumps(problem), flush=True)
-        except OSError:
-            # It is standard output itself that fails.
+    try:
+        if "--json" in sys.argv:
+            print(json.dumps(problem))
+        elif code == 1:
+            show.problem_lines(err, problem)
+        else:
             err.print(Text(problem["detail"], style="red"))
-            _let_go_of_stdout()
-    elif code == 1:
-        show.problem_lines(err, problem)
-    else:
-        err.print(Text(problem["detail"], style="red"))
+        sys.stdout.flush()
+    except OSError:
+        # It is standard output itself that fails.
+        if "--json" in sys.argv:
+            err.print(Text(problem["detail"], style="red"))
+        _let_go_of_stdout()
     sys.exit(code)
 
 

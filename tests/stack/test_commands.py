@@ -97,13 +97,14 @@ def test_every_error_is_json_for_programs(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
-def test_an_output_that_is_full_is_one_line(up: Up, as_json: list[str]) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_one_line(up: Up, as_json: list[str], unbuffered: str) -> None:
     placed = command(up, "place", "-", stdin=json.dumps(body()))
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", "show", placed["id"], *as_json],
             cwd=ROOT,
-            env=environment(ORDERS_URL=up.url),
+            env=environment(ORDERS_URL=up.url, PYTHONUNBUFFERED=unbuffered),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
