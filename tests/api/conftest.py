@@ -15,11 +15,14 @@ from temporalio.client import Client
 from api.app import create_app
 from api.dependencies import Services
 from api.service import OrderService
-from orders.contracts import Policy
+from orders.contracts import ORDERS_QUEUE, Policy
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
-from orders.settings import ApiSettings, load
+from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.temporal import connect
 from tests.examples import body
+from workers.queues import QUEUES
+from workers.runner import worker
 
 
 @dataclass
@@ -39,6 +42,14 @@ class Api:
                 order: dict[str, Any] = (await self.http.get(f"/orders/{order_id}")).json()
                 if order["status"] in statuses:
                     return order
+                await asyncio.sleep(0.02)
+
+    async def until_event(self, order_id: str, event: str) -> None:
+        """Wait until an event stands in an order's audit trail."""
+        async with asyncio.timeout(20):
+            while True:
+                if event in await self.trail(order_id):
+                    return
                 await asyncio.sleep(0.02)
 
     async def trail(self, order_id: str) -> list[str]:
@@ -61,6 +72,18 @@ def services_with(client: Client, database: Database) -> Callable[[Policy], Serv
 async def idle_api(idle_client: Client, database: Database) -> AsyncIterator[Api]:
     """No worker runs: what is asked of Temporal is never done."""
     async with http_of(_services(idle_client, database, Policy(), timeout=timedelta(seconds=1))) as http:
+        yield Api(http)
+
+
+@pytest.fixture
+async def api_without_payments(
+    temporal_settings: TemporalSettings, process_name: str, database: Database
+) -> AsyncIterator[Api]:
+    """Nobody works on the queue of payments: what is asked of the provider is not answered."""
+    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-shop"}))
+    work = QUEUES[ORDERS_QUEUE](database, load(PartnerSettings))
+    services = _services(client, database, Policy(review_timeout=timedelta(0)), timeout=timedelta(seconds=1))
+    async with worker(client, ORDERS_QUEUE, work, load(WorkerSettings)), http_of(services) as http:
         yield Api(http)
 
 

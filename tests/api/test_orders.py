@@ -160,6 +160,18 @@ async def test_a_charge_whose_answer_is_lost_is_made_once(api: Api) -> None:
     assert order["payment"]["captured"] == "99.99"
 
 
+async def test_what_is_accepted_but_not_done_yet_is_answered_with_202(api_without_payments: Api) -> None:
+    api = api_without_payments
+    placed = await api.place()
+    await api.until_event(placed["id"], "payment_requested")
+    answer = await api.http.post(f"/orders/{placed['id']}/cancel", json={"reason": "ordered twice"})
+    assert (answer.status_code, answer.json()["payment"]["status"]) == (202, "refunding")
+    again = await api.http.put(
+        f"/orders/{placed['id']}/shipping-address", json={"street": "1 Market St", "city": "San Francisco"}
+    )
+    assert (again.status_code, again.json()["detail"]) == (409, "the order is being cancelled")
+
+
 async def test_twenty_orders_at_once_are_all_delivered(api: Api) -> None:
     placed = await asyncio.gather(*(api.place() for _ in range(20)))
     assert len({order["id"] for order in placed}) == 20
