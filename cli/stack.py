@@ -70,7 +70,7 @@ class Stack:
         self._processes = Processes(self.folder / "stack.json", logs, self.say)
         # An empty variable means its default, as everywhere.
         self.environment = {name: value for name, value in os.environ.items() if value} | {
-            "WORKER_GRACEFUL_SHUTDOWN": os.environ.get("WORKER_GRACEFUL_SHUTDOWN") or "4",
+            "WORKER_GRACEFUL_SHUTDOWN": os.environ.get("WORKER_GRACEFUL_SHUTDOWN") or "2",
             "PYTHONUNBUFFERED": "1",
             **self.extra,
         }

@@ -37,7 +37,7 @@ class Servers:
             processes = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
             namespaces = (
                 *processes,
-                *(f"{process}-{use}" for process in processes for use in ("idle", "stack", "shop")),
+                *(f"{process}-{use}" for process in processes for use in ("idle", "stack", "shop", "unpaid")),
             )
             temporal = subprocess.Popen(
                 temporal_command(port=port, namespaces=namespaces), stdin=subprocess.DEVNULL, stdout=log, stderr=log

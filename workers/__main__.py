@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
@@ -41,12 +42,17 @@ async def _until_told_to_stop(queues: list[str]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told)
     await run(queues, stop)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    # Not by way of the interpreter's end: Temporal's native threads may abort it there, or keep it from coming. By now
+    # there is nothing left to do.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    logging.shutdown()
-    # Temporal's native threads may abort the interpreter while it finalises: by now there is nothing left to do.
-    os._exit(code)
+    _leave(main())

@@ -17,6 +17,8 @@ from orders.temporal import connect, ping
 from workers.queues import QUEUES, Work
 
 logger = logging.getLogger(__name__)
+PATIENCE = 3.0
+"""How long, in seconds, the workers may take to leave after their activities have had their time."""
 
 
 def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> Worker:
@@ -54,10 +56,15 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
             logger.info("working on queue %s", queue)
         await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
         logger.info("draining: no new tasks are taken, running ones may end")
-        await asyncio.gather(*(each.shutdown() for each in workers_of))
-        # A worker that ended by itself did so with an error, which ends the process.
-        await asyncio.gather(*running)
-        logger.info("drained")
+        shutdown = asyncio.gather(*(each.shutdown() for each in workers_of), *running)
+        done, _ = await asyncio.wait([shutdown], timeout=workers.graceful_shutdown.total_seconds() + PATIENCE)
+        if done:
+            # A worker that ended by itself did so with an error, which ends the process.
+            await shutdown
+            logger.info("drained")
+        else:
+            # A local activity that is refused again and again, by a database that is away, keeps the SDK from leaving.
+            logger.warning("left what did not end in time to other workers; Temporal has it, nothing is lost")
     finally:
         stopping.cancel()
         database.close()

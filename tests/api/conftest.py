@@ -80,7 +80,7 @@ async def api_without_payments(
     temporal_settings: TemporalSettings, process_name: str, database: Database
 ) -> AsyncIterator[Api]:
     """Nobody works on the queue of payments: what is asked of the provider is not answered."""
-    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-shop"}))
+    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-unpaid"}))
     work = QUEUES[ORDERS_QUEUE](database, load(PartnerSettings))
     services = _services(client, database, Policy(review_timeout=timedelta(0)), timeout=timedelta(seconds=1))
     async with worker(client, ORDERS_QUEUE, work, load(WorkerSettings)), http_of(services) as http:

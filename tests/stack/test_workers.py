@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+from temporalio.client import Client
 
 from cli.embedded import free_port
+from orders.contracts import ORDERS_QUEUE, PlaceOrder, order_workflow_id
+from orders.ledger.engine import pg8000_url
+from orders.workflows.order import OrderWorkflow
+from tests.examples import DETAILS, new_id
 from tests.stack.conftest import ROOT
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -44,9 +52,21 @@ def start(database_url: str, process_name: str, tmp_path: Path) -> Iterator[Star
         process.wait()
 
 
-def wait_for(text: str, log: Path, process: subprocess.Popen[str]) -> None:
+@pytest.fixture
+def spare_database_url() -> str:
+    """A database without a table."""
+    name = f"bare_{new_id()}"
+    url = os.environ["TESTS_POSTGRES_URL"]
+    admin = create_engine(pg8000_url(url.format("postgres")), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'create database "{name}"'))
+    admin.dispose()
+    return url.format(name)
+
+
+def wait_for(words: str, log: Path, process: subprocess.Popen[str]) -> None:
     for _ in range(400):
-        if text in log.read_text():
+        if words in log.read_text():
             return
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
@@ -87,6 +107,28 @@ def test_a_worker_of_a_namespace_that_is_not_there_waits_for_it(start: Start, tm
     wait_for("waiting for Temporal, next try in 0.5 s", tmp_path / "log", process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
+
+
+async def test_a_worker_whose_database_refuses_every_write_can_be_stopped(
+    start: Start, tmp_path: Path, idle_client: Client, spare_database_url: str
+) -> None:
+    process = start("orders", DATABASE_URL=spare_database_url, WORKER_GRACEFUL_SHUTDOWN="2")
+    log = tmp_path / "log"
+    wait_for("working on queue orders", log, process)
+    order_id = new_id()
+    handle = await idle_client.start_workflow(
+        OrderWorkflow.run,
+        PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann"),
+        id=order_workflow_id(order_id),
+        task_queue=ORDERS_QUEUE,
+    )
+    await asyncio.to_thread(wait_for, "Completing activity as failed", log, process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, 60) == 0
+    took = time.monotonic() - began
+    await handle.terminate()
+    assert took < 15
 
 
 def test_an_unknown_queue_is_refused(start: Start, tmp_path: Path) -> None:
