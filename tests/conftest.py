@@ -7,18 +7,17 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine, text
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from cli.embedded import program
-from orders.ledger.engine import Database, pg8000_url
+from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
 from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
 from orders.temporal import connect
-from tests.servers import TEMPLATE, Servers
+from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
 
@@ -50,12 +49,7 @@ def process_name(worker_id: str) -> str:
 @pytest.fixture(scope="session")
 def database_url(process_name: str) -> str:
     """A migrated database of this process's own."""
-    name = f"test_{process_name}"
-    admin = create_engine(pg8000_url(os.environ["TESTS_POSTGRES_URL"].format("postgres")), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'create database "{name}" template "{TEMPLATE}"'))
-    admin.dispose()
-    return os.environ["TESTS_POSTGRES_URL"].format(name)
+    return create_database(f"test_{process_name}", TEMPLATE)
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import create_engine, text
+
 from cli.embedded import EmbeddedPostgres, free_port, temporal_command
 from orders.errors import DependencyUnavailable
+from orders.ledger.engine import pg8000_url
 from orders.settings import TemporalSettings, load
 from orders.temporal import connect, ping
 
 MAX_PROCESSES = 16
 TEMPLATE = "template_orders"
+
+
+def create_database(name: str, template: str = "template1") -> str:
+    """Create a database on the shared server, and return its URL."""
+    url = os.environ["TESTS_POSTGRES_URL"]
+    admin = create_engine(pg8000_url(url.format("postgres")), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'create database "{name}" template "{template}"'))
+    admin.dispose()
+    return url.format(name)
 
 
 @dataclass

@@ -10,23 +10,19 @@ import sys
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, create_engine, inspect, text
+from sqlalchemy import MetaData, inspect
 
-from orders.ledger.engine import Database, pg8000_url
+from orders.ledger.engine import Database
 from orders.ledger.tables import metadata as ledger_tables
 from orders.settings import DatabaseSettings, load
 from tests.examples import new_id
+from tests.servers import create_database
 from workers.gateways.books import metadata as simulator_tables
 
 
 @pytest.fixture
 def empty_database() -> str:
-    name = f"empty_{new_id()}"
-    admin = create_engine(pg8000_url(os.environ["TESTS_POSTGRES_URL"].format("postgres")), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'create database "{name}"'))
-    admin.dispose()
-    return os.environ["TESTS_POSTGRES_URL"].format(name)
+    return create_database(f"empty_{new_id()}")
 
 
 def migrate(url: str) -> subprocess.CompletedProcess[str]:

@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 from temporalio.client import Client
 
 from cli.embedded import free_port
 from orders.contracts import ORDERS_QUEUE, PlaceOrder, order_workflow_id
-from orders.ledger.engine import pg8000_url
 from orders.workflows.order import OrderWorkflow
 from tests.examples import DETAILS, new_id
+from tests.servers import create_database
 from tests.stack.conftest import ROOT
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -55,13 +54,7 @@ def start(database_url: str, process_name: str, tmp_path: Path) -> Iterator[Star
 @pytest.fixture
 def spare_database_url() -> str:
     """A database without a table."""
-    name = f"bare_{new_id()}"
-    url = os.environ["TESTS_POSTGRES_URL"]
-    admin = create_engine(pg8000_url(url.format("postgres")), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'create database "{name}"'))
-    admin.dispose()
-    return url.format(name)
+    return create_database(f"bare_{new_id()}")
 
 
 def wait_for(words: str, log: Path, process: subprocess.Popen[str]) -> None:
