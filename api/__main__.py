@@ -10,7 +10,14 @@ import uvicorn
 from api.app import create_app
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
-from orders.settings import ApiSettings, DatabaseSettings, LifecycleSettings, TemporalSettings, load
+from orders.settings import (
+    ApiSettings,
+    DatabaseSettings,
+    LifecycleSettings,
+    TemporalSettings,
+    WebhookSettings,
+    load,
+)
 
 
 def main() -> int:
@@ -18,7 +25,7 @@ def main() -> int:
     try:
         set_up_logging()
         settings = load(ApiSettings)
-        for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings):
+        for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings, WebhookSettings):
             load(concern)
     except InvalidSetting as error:
         print(error, file=sys.stderr)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.dependencies import Services
 from api.errors import add_error_handlers, describe_problems
-from api.routes import health, orders
+from api.routes import health, orders, webhooks
 from orders.settings import ApiSettings, load
 
 DESCRIPTION = (
@@ -48,6 +48,7 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
     app.state.services = services
     app.state.max_body = settings.max_body
     app.include_router(orders.router)
+    app.include_router(webhooks.router)
     app.include_router(health.router)
     add_error_handlers(app)
     describe_problems(app)

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from temporalio.client import Client
 
+from api.progress import ProgressService
 from api.service import OrderService
 from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
+from orders.model import Origin
 from orders.patience import patiently
-from orders.settings import ApiSettings, DatabaseSettings, LifecycleSettings, TemporalSettings, load
+from orders.policy import Policy
+from orders.settings import (
+    ApiSettings,
+    DatabaseSettings,
+    LifecycleSettings,
+    TemporalSettings,
+    WebhookSettings,
+    load,
+)
 from orders.temporal import connect, ping
 
+TRACEPARENT = re.compile(r"00-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+"""The header ``traceparent`` (W3C Trace Context, section 3.2)."""
 PATIENCE = timedelta(seconds=2)
 """How long a probe waits for a dependency's sign of life."""
 
@@ -30,6 +44,8 @@ class Services:
     client: Client
     database: Database
     orders: OrderService
+    progress: ProgressService
+    webhooks: WebhookSettings
 
     @classmethod
     async def from_settings(cls, settings: ApiSettings) -> Services:
@@ -40,8 +56,16 @@ class Services:
         """
         client = await connect(load(TemporalSettings), lazy=True)
         database = Database(load(DatabaseSettings))
-        policy = load(LifecycleSettings).policy()
-        return cls(client, database, OrderService(client, LedgerReader(database), policy, settings.timeout))
+        policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
+        return cls.of(client, database, policy, settings.timeout, webhooks)
+
+    @classmethod
+    def of(
+        cls, client: Client, database: Database, policy: Policy, timeout: timedelta, webhooks: WebhookSettings
+    ) -> Services:
+        """Put the API together from what is there."""
+        orders = OrderService(client, LedgerReader(database), policy, timeout)
+        return cls(client, database, orders, ProgressService(client, orders), webhooks)
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""
@@ -79,10 +103,24 @@ def orders(request: Request) -> OrderService:
     return services(request).orders
 
 
-def actor() -> str:
-    """Name the caller in the audit trail."""
-    return "anonymous"
+def live_progress(request: Request) -> ProgressService:
+    """Give a route what knows how orders get on."""
+    return services(request).progress
+
+
+def webhooks(request: Request) -> WebhookSettings:
+    """Give a route what partners sign with."""
+    return services(request).webhooks
+
+
+def caller(traceparent: Annotated[str | None, Header(include_in_schema=False)] = None) -> Origin:
+    """Name the caller, and the trace in the course of which it asks: its own, or one that begins here."""
+    found = TRACEPARENT.fullmatch(traceparent or "")
+    trace_id = found["trace_id"] if found and int(found["trace_id"], 16) else secrets.token_hex(16)
+    return Origin("anonymous", trace_id)
 
 
 Orders = Annotated[OrderService, Depends(orders)]
-Actor = Annotated[str, Depends(actor)]
+LiveProgress = Annotated[ProgressService, Depends(live_progress)]
+Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
+Caller = Annotated[Origin, Depends(caller)]

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from api.schemas import FieldProblem, Problem
-from orders.errors import DependencyUnavailable, OrderError, Refused
+from orders.errors import DependencyUnavailable, Forged, OrderError, Refused
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"
@@ -75,6 +75,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(UnknownOrder, _unknown)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Forged, _forged)
     app.add_exception_handler(DependencyUnavailable, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -108,6 +109,12 @@ def _unknown(request: Request, error: Exception) -> JSONResponse:
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
     return problem("conflict", 409, str(error))
+
+
+def _forged(request: Request, error: Exception) -> JSONResponse:
+    # Not in an order's trail: who can't sign must not be able to write there.
+    logger.warning("%s %s was refused: %s", request.method, request.url.path, error)
+    return problem("forged", 403, str(error))
 
 
 def _unavailable(request: Request, error: Exception) -> JSONResponse:

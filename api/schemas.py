@@ -1,164 +1,16 @@
-"""What crosses HTTP: the bodies that are taken and given, and how they become the domain's objects."""
+"""What the API answers."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field
 
-from orders.details import Address, OrderDetails, OrderLine
-from orders.errors import InvalidAmount
-from orders.model import Event, Order, OrderStatus, PaymentStatus, ShipmentStatus
-from orders.money import Money, exponent_of
-
-MAX_TOTAL = 2**53 - 1
-"""The largest total in minor units that every JSON reader can hold exactly (RFC 8259, section 6)."""
-
-
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns the direction of text around: it can make a name look like another one (Unicode TR 36)."""
-
-
-def _printable(text: str) -> str:
-    # PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own.
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _DIRECTIONS for letter in text):
-        raise ValueError("must not contain control characters")
-    if text and all(unicodedata.category(letter)[0] in "CZ" for letter in text):
-        raise ValueError("must contain something that can be seen")
-    return text
-
-
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) and value.isascii() else value
-
-
-def _plain_number(value: Any) -> Any:
-    # Decimal takes more than JSON's grammar for numbers: blanks, underscores, the digits of every script.
-    if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d{1,9})?", value, re.ASCII):
-        raise ValueError("must be a decimal number such as 99.99")
-    return value
-
-
-def _email(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError as error:
-        raise ValueError(f"must be an email address: {error}") from error
-
-
-NoControls = AfterValidator(_printable)
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NoControls]
-PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20), NoControls]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NoControls]
-Sku = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PaymentMethod = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
-Country = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{2}$")]
-Currency = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{3}$")]
-Price = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False)]
-MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), NoControls]
-MetadataValue = Annotated[str, StringConstraints(max_length=500), NoControls]
-
-
-class Body(BaseModel):
-    """A request body: an unknown field is an error, not something to drop in silence."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class AddressBody(Body):
-    """A postal address."""
-
-    street: Name = Field(examples=["123 Main St"])
-    city: Name = Field(examples=["Anytown"])
-    state: Name | None = Field(default=None, examples=["CA"])
-    postal_code: PostalCode | None = Field(default=None, examples=["90210"])
-    country: Country = Field(default="US", description="ISO 3166-1 alpha-2", examples=["US"])
-
-    def address(self) -> Address:
-        """Give the domain's address."""
-        return Address(self.street, self.city, self.state, self.postal_code, self.country)
-
-
-class ItemBody(Body):
-    """So many pieces of one article, at the price of one piece."""
-
-    sku: Sku = Field(examples=["ABC123"])
-    qty: Annotated[int, Field(strict=True, ge=1, le=100_000, examples=[1])]
-    price: Annotated[
-        Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False, examples=[99.99])
-    ]
-
-
-class OrderBody(Body):
-    """An order to place."""
-
-    customer_name: Name = Field(examples=["John Doe"])
-    customer_email: Annotated[str, Field(max_length=254, examples=["john@example.com"]), AfterValidator(_email)]
-    items: Annotated[list[ItemBody], Field(min_length=1, max_length=500)]
-    shipping_address: AddressBody
-    currency: Currency = Field(default="USD", description="ISO 4217", examples=["USD"])
-    payment_method: PaymentMethod = Field(default="tok_visa", examples=["tok_visa"])
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)] = Field(
-        default_factory=dict, description="Up to 50 values of your own", examples=[{"campaign": "spring"}]
-    )
-
-    def details(self) -> OrderDetails:
-        """Give the domain's order.
-
-        Raises:
-            RequestValidationError: the currency is unknown, a price has more decimals than it, or the sum is too large.
-        """
-        if problems := list(self._money_problems()):
-            raise RequestValidationError(problems)
-        return OrderDetails(
-            customer_name=self.customer_name,
-            customer_email=self.customer_email,
-            currency=self.currency,
-            lines=tuple(
-                OrderLine(item.sku, item.qty, Money.parse(item.price, self.currency).amount) for item in self.items
-            ),
-            shipping_address=self.shipping_address.address(),
-            payment_method=self.payment_method,
-            metadata=self.metadata,
-        )
-
-    def _money_problems(self) -> Iterator[dict[str, Any]]:
-        try:
-            exponent_of(self.currency)
-        except InvalidAmount as error:
-            yield _problem(str(error), "currency")
-            return
-        total = 0
-        for number, item in enumerate(self.items):
-            try:
-                total += item.qty * Money.parse(item.price, self.currency).amount
-            except InvalidAmount as error:
-                yield _problem(str(error), "items", number, "price")
-        if total > MAX_TOTAL:
-            yield _problem(f"the total is above {Money(MAX_TOTAL, self.currency)} {self.currency}", "items")
-
-
-def _problem(message: str, *where: str | int) -> dict[str, Any]:
-    return {"type": "value_error", "loc": ("body", *where), "msg": message}
-
-
-class CancelBody(Body):
-    """Why something is cancelled."""
-
-    reason: Reason | None = Field(default=None, examples=["ordered twice"])
-
-
-class RetryPaymentBody(Body):
-    """Another payment method."""
-
-    payment_method: PaymentMethod = Field(examples=["tok_mastercard"])
+from orders.model import Event, OrderStatus, PaymentStatus, ShipmentStatus
+from orders.money import Money
+from orders.order import Order
+from orders.progress import LiveProgress
 
 
 class AddressView(BaseModel):
@@ -184,6 +36,7 @@ class PaymentView(BaseModel):
 
     status: PaymentStatus
     amount: str = Field(examples=["99.99"])
+    authorized: str = Field(examples=["99.99"], description="held ready by the provider, or taken")
     captured: str = Field(examples=["99.99"])
     refunded: str = Field(examples=["0.00"])
 
@@ -212,6 +65,7 @@ class OrderView(BaseModel):
     payment_method: str
     payment: PaymentView
     shipments: list[ShipmentView]
+    stuck: str | None = Field(description="why it does not get on, if it does not")
     metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
@@ -245,6 +99,7 @@ class OrderView(BaseModel):
             payment=PaymentView(
                 status=payment.status,
                 amount=str(details.total),
+                authorized=money(payment.authorized),
                 captured=money(payment.captured),
                 refunded=money(payment.refunded),
             ),
@@ -252,6 +107,7 @@ class OrderView(BaseModel):
                 ShipmentView(id=each.id, status=each.status, carrier=each.carrier, tracking_number=each.tracking_number)
                 for each in order.shipments
             ],
+            stuck=order.stuck,
             metadata=details.metadata,
             created_at=order.created_at,
             updated_at=order.updated_at,
@@ -266,6 +122,7 @@ class EventView(BaseModel):
     at: datetime
     actor: str
     data: dict[str, Any]
+    trace_id: str | None = Field(description="of the request, or else of the order (W3C Trace Context)")
 
     @classmethod
     def of(cls, event: Event) -> EventView:
@@ -276,7 +133,7 @@ class EventView(BaseModel):
                 data["amount"] = str(Money(data["amount"], currency))
             if lines := data.pop("lines", None):
                 data["items"] = [{**line, "price": str(Money(line["price"], currency))} for line in lines]
-        return cls(seq=event.seq, type=event.type, at=event.at, actor=event.actor, data=data)
+        return cls(seq=event.seq, type=event.type, at=event.at, actor=event.actor, data=data, trace_id=event.trace_id)
 
 
 class EventList(BaseModel):
@@ -284,6 +141,60 @@ class EventList(BaseModel):
 
     data: list[EventView]
     next: str | None = Field(default=None, description="where to go on; null when nothing is left")
+
+
+class AttemptView(BaseModel):
+    """A step that is being tried."""
+
+    step: str = Field(examples=["authorize"])
+    attempt: int = Field(description="the number of this attempt, from 1")
+    is_running: bool
+    last_error: str | None = Field(description="why the attempt before failed")
+    next_at: datetime | None = Field(description="when it is tried next, if it is not running")
+
+
+class ProgressView(BaseModel):
+    """What an order is doing in this moment."""
+
+    id: str
+    status: OrderStatus
+    step: str = Field(examples=["authorize the payment"])
+    waits_for: str | None = Field(examples=["the payment provider"])
+    until: datetime | None = Field(description="when the waiting ends at the latest")
+    stuck: str | None
+    attempts: list[AttemptView] = Field(description="the steps that are being tried, as Temporal knows them")
+    source: str = Field(description="`workflow`, or `ledger` where no worker could be asked")
+
+    @classmethod
+    def of(cls, order_id: str, live: LiveProgress) -> ProgressView:
+        """Show how an order gets on."""
+        now = live.progress
+        return cls(
+            id=order_id,
+            status=now.status,
+            step=now.step,
+            waits_for=now.waits_for,
+            until=now.until,
+            stuck=now.stuck,
+            attempts=[
+                AttemptView(
+                    step=each.step,
+                    attempt=each.attempt,
+                    is_running=each.is_running,
+                    last_error=each.last_error,
+                    next_at=each.next_at,
+                )
+                for each in live.attempts
+            ],
+            source="workflow" if live.by_workflow else "ledger",
+        )
+
+
+class Heard(BaseModel):
+    """What became of a partner's news: ``reason`` says why they change nothing, if they don't."""
+
+    accepted: bool
+    reason: str | None = None
 
 
 class FieldProblem(BaseModel):

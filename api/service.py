@@ -27,25 +27,35 @@ from orders.contracts import (
     ORDER_MEMO,
     ORDERS_QUEUE,
     REFUSED,
+    AmendOrder,
     CancelOrder,
     CancelPayment,
+    CarrierEvent,
     ChangeAddress,
+    Message,
+    PaymentNotice,
     PlaceOrder,
-    Policy,
+    RecordRefusal,
     RetryPayment,
+    ReviewOrder,
     order_workflow_id,
+    refusal_workflow_id,
+    shipment_workflow_id,
 )
 from orders.details import OrderDetails
 from orders.errors import DependencyUnavailable, Refused
 from orders.ledger.reader import LedgerReader
-from orders.model import Event, Order, receive
+from orders.model import FINAL, Event, Origin, Said
+from orders.order import Order, receive
+from orders.policy import Policy
 from orders.temporal import AWAY
 from orders.workflows.order import OrderWorkflow
+from orders.workflows.refusal import RefusalWorkflow
+from orders.workflows.shipping import ShippingWorkflow
 
 T = TypeVar("T")
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}", re.ASCII)
 """The form of every order's id."""
-Message = CancelOrder | CancelPayment | ChangeAddress | RetryPayment
 OrderHandle = WorkflowHandle[OrderWorkflow, Any]
 
 
@@ -66,14 +76,14 @@ class OrderService:
         self._policy = policy
         self._timeout = timeout
 
-    async def place(self, details: OrderDetails, actor: str) -> Order:
+    async def place(self, details: OrderDetails, caller: Origin) -> Order:
         """Start an order's life.
 
         Raises:
             DependencyUnavailable: Temporal can't be reached.
         """
         order_id = f"ord_{secrets.token_hex(12)}"
-        placed = PlaceOrder(order_id, details, datetime.now(UTC), actor, self._policy)
+        placed = PlaceOrder(order_id, details, datetime.now(UTC), caller.actor, self._policy, caller.trace_id)
         await self._ask_temporal(
             lambda: self._client.start_workflow(
                 OrderWorkflow.run,
@@ -123,7 +133,7 @@ class OrderService:
         try:
             update = await self._ask_temporal(
                 lambda: handle.start_update(
-                    _UPDATES[type(message)],
+                    getattr(OrderWorkflow, _UPDATES[type(message)]),
                     message,
                     wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                     rpc_timeout=self._timeout,
@@ -136,8 +146,64 @@ class OrderService:
             raise
         except _NotRunning as error:
             order = await self.get(order_id)
-            raise Refused(f"the order is {order.status}: its life is over") from error
+            reason = f"the order is {order.status}: its life is over"
+            await self._record_refusal(order, _UPDATES[type(message)], reason, message)
+            raise Refused(reason) from error
         return Told(await self.get(order_id), settled)
+
+    async def hear_carrier(self, shipment_id: str, event: CarrierEvent, caller: Origin) -> str | None:
+        """Pass on what a carrier tells of a parcel; the answer says why it was not, if it was not.
+
+        Raises:
+            UnknownOrder: there is no such parcel.
+            DependencyUnavailable: PostgreSQL or Temporal can't be reached.
+        """
+        handle = self._client.get_workflow_handle_for(ShippingWorkflow.run, shipment_workflow_id(shipment_id))
+        signal = handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._timeout)
+        try:
+            await self._ask_temporal(lambda: signal)
+        except _NotRunning as error:
+            order = await self.get(shipment_id.rpartition(":")[0])
+            if shipment_id not in [shipment.id for shipment in order.shipments]:
+                raise UnknownOrder(shipment_id) from error
+            reason = f"the parcel's journey is over: {event.status} changes nothing"
+            await self._record_refusal(order, "carrier_event", reason, caller)
+            return reason
+        return None
+
+    async def hear_provider(self, order_id: str, notice: PaymentNotice) -> str | None:
+        """Pass on what the payment provider tells of an order's money; the answer says why it was not, if it was not.
+
+        Raises:
+            UnknownOrder: there is no such order.
+            DependencyUnavailable: PostgreSQL or Temporal can't be reached.
+        """
+        handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
+        signal = handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._timeout)
+        try:
+            await self._ask_temporal(lambda: signal)
+        except _NotRunning:
+            order = await self.get(order_id)
+            reason = f"the order is {order.status}: {notice.kind} changes nothing"
+            await self._record_refusal(order, "payment_notice", reason, notice)
+            return reason
+        return None
+
+    async def _record_refusal(self, order: Order, request: str, reason: str, by: Said) -> None:
+        """Put on record that something came after the end of an order, whose own workflow is gone."""
+        if order.status not in FINAL:
+            return
+        message_id = secrets.token_hex(8)
+        refusal = RecordRefusal(order.id, message_id, request, reason, datetime.now(UTC), by.actor, by.trace_id)
+        await self._ask_temporal(
+            lambda: self._client.start_workflow(
+                RefusalWorkflow.run,
+                refusal,
+                id=refusal_workflow_id(order.id, message_id),
+                task_queue=ORDERS_QUEUE,
+                rpc_timeout=self._timeout,
+            )
+        )
 
     async def _outcome(self, update: WorkflowUpdateHandle[Any], patience: timedelta) -> bool:
         """Wait for what comes of a message that was accepted; False if that is not known in time."""
@@ -180,14 +246,16 @@ class _NotRunning(Exception):
     """Temporal runs no such workflow: it never did, or it has ended."""
 
 
-_UPDATES: dict[type[Message], Any] = {
-    CancelOrder: OrderWorkflow.cancel,
-    CancelPayment: OrderWorkflow.cancel_payment,
-    ChangeAddress: OrderWorkflow.change_address,
-    RetryPayment: OrderWorkflow.retry_payment,
+_UPDATES: dict[type[Message], str] = {
+    CancelOrder: "cancel",
+    ReviewOrder: "review",
+    AmendOrder: "amend",
+    ChangeAddress: "change_address",
+    CancelPayment: "cancel_payment",
+    RetryPayment: "retry_payment",
 }
 
 
 def _as_placed(placed: PlaceOrder) -> Order:
-    order, _ = receive(placed.order_id, placed.details, placed.placed_at, placed.actor)
+    order, _ = receive(placed.order_id, placed.details, placed.placed_at, Origin(placed.actor, placed.trace_id))
     return order

@@ -122,6 +122,32 @@ class OrdersClient:
         """
         return self._ask("POST", f"/orders/{_segment(order_id)}/payment/retry", json={"payment_method": payment_method})
 
+    def review(self, order_id: str, decision: str, note: str | None) -> Json:
+        """Decide on an order in review: ``approve`` or ``reject``.
+
+        Raises:
+            ApiError: it was refused, there is no such order, or the API can't be reached.
+        """
+        return self._ask("POST", f"/orders/{_segment(order_id)}/review", json={"decision": decision, "note": note})
+
+    def amend(self, order_id: str, quantities: dict[str, int] | None) -> Json:
+        """Answer a shortage with new quantities by article, or with None take what there is.
+
+        Raises:
+            ApiError: it was refused, there is no such order, or the API can't be reached.
+        """
+        items = [{"sku": sku, "qty": qty} for sku, qty in (quantities or {}).items()]
+        body: Json = {"items": items} if items else {"take_available": True}
+        return self._ask("POST", f"/orders/{_segment(order_id)}/amend", json=body)
+
+    def progress(self, order_id: str) -> Json:
+        """Ask what an order is doing in this moment.
+
+        Raises:
+            ApiError: there is no such order, or the API can't be reached.
+        """
+        return self._ask("GET", f"/orders/{_segment(order_id)}/progress")
+
     def _ask(self, method: str, path: str, expect: str = "id", **request: Any) -> Json:
         try:
             answer = self._http.request(method, path, **request)

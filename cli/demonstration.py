@@ -46,8 +46,8 @@ class Demonstration:
         return 0 if is_delivered else 1
 
     def _is_over(self, order: dict[str, Any]) -> bool:
-        # An order whose payment failed waits for a person, and here is none.
-        return self.stop.is_set() or order["status"] == "payment_failed"
+        # An order that waits for its customer waits for a person, and here is none.
+        return self.stop.is_set() or order["status"] in ("payment_failed", "awaiting_customer")
 
     def _say(self, what: Any) -> None:
         if not self.as_json:

@@ -32,8 +32,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-payment = typer.Typer(help="The money of an order.", no_args_is_help=True)
-app.add_typer(payment, name="payment")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -42,6 +40,7 @@ OrderId = Annotated[str, typer.Argument(metavar="ID", help="The order's id, as `
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Url = Annotated[str | None, typer.Option("--url", help="Where the API is; ORDERS_URL by default.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the audit trail.")]
+Note = Annotated[str | None, typer.Option("--note", help="Why, for the audit trail.")]
 DataDir = Annotated[Path, typer.Option(help="Where the local system keeps its data.")]
 DEFAULT_DATA = Path(".local")
 EXAMPLE = Path("examples/order.json")
@@ -186,6 +185,44 @@ def watch(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
 
 
 @app.command()
+def progress(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
+    """Show what an order is doing now, what it waits for and until when, and how often that was tried."""
+    with _client(url) as client:
+        found = client.progress(order_id)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        out.print(show.progress_view(found))
+
+
+@app.command()
+def approve(order_id: OrderId, note: Note = None, as_json: AsJson = False, url: Url = None) -> None:
+    """Let an order in review go on."""
+    _answer(lambda client: client.review(order_id, "approve", note), url, as_json)
+
+
+@app.command()
+def reject(order_id: OrderId, note: Note = None, as_json: AsJson = False, url: Url = None) -> None:
+    """End an order in review."""
+    _answer(lambda client: client.review(order_id, "reject", note), url, as_json)
+
+
+@app.command()
+def amend(
+    order_id: OrderId,
+    quantities: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SKU=QTY]…", help="New quantities, 0 drops an article; without any: what there is."),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Answer a shortage: go on with smaller quantities."""
+    wanted = dict(_quantity(each) for each in quantities) if quantities else None
+    _answer(lambda client: client.amend(order_id, wanted), url, as_json)
+
+
+@app.command()
 def cancel(order_id: OrderId, reason: Why = None, as_json: AsJson = False, url: Url = None) -> None:
     """Cancel an order and undo everything."""
     _answer(lambda client: client.cancel(order_id, reason), url, as_json)
@@ -207,13 +244,13 @@ def address(
     _answer(lambda client: client.change_address(order_id, new), url, as_json)
 
 
-@payment.command(name="cancel")
+@app.command(name="cancel-payment")
 def cancel_payment(order_id: OrderId, reason: Why = None, as_json: AsJson = False, url: Url = None) -> None:
     """Take no money, or give it back; the order then waits for another payment method."""
     _answer(lambda client: client.cancel_payment(order_id, reason), url, as_json)
 
 
-@payment.command(name="retry")
+@app.command(name="retry-payment")
 def retry_payment(
     order_id: OrderId,
     payment_method: Annotated[str, typer.Argument(help="Another payment method, such as tok_mastercard.")],
@@ -300,6 +337,13 @@ def _answer(ask: Callable[[OrdersClient], dict[str, Any]], url: str | None, as_j
         print(json.dumps(order))
     else:
         out.print(show.order_view(order))
+
+
+def _quantity(text: str) -> tuple[str, int]:
+    sku, equals, qty = text.rpartition("=")
+    if not (sku and equals and qty.isascii() and qty.isdigit()):
+        raise StackError(f"{text} is no quantity: write SKU=QTY, as in ABC123=2")
+    return sku, int(qty)
 
 
 def _read(file: Path) -> bytes:

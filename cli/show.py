@@ -38,6 +38,8 @@ def order_view(order: Json) -> RenderableType:
     facts.add_row("order", Text(order["id"], style="bold"))
     facts.add_row("status", coloured(order["status"]))
     facts.add_row("customer", Text(f"{order['customer_name']} <{order['customer_email']}>"))
+    if order["stuck"]:
+        facts.add_row("stuck", Text(order["stuck"], style="red"))
     address = order["shipping_address"]
     facts.add_row("ships to", Text(", ".join(str(value) for value in address.values() if value)))
     payment = order["payment"]
@@ -51,6 +53,23 @@ def order_view(order: Json) -> RenderableType:
         items.add_row(Text(item["sku"]), str(item["qty"]), item["price"])
     items.add_row(Text("total", style="bold"), "", Text(f"{order['total']} {order['currency']}", style="bold"))
     return Group(facts, "", items)
+
+
+def progress_view(progress: Json) -> RenderableType:
+    """What an order is doing, on one screen."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("order", Text(progress["id"], style="bold"))
+    facts.add_row("status", coloured(progress["status"]))
+    facts.add_row("step", Text(progress["step"]))
+    for name, title in (("waits_for", "waits for"), ("until", "until"), ("stuck", "stuck")):
+        if progress[name]:
+            facts.add_row(title, Text(_local(progress[name]) if name == "until" else progress[name]))
+    facts.add_row("told by", Text(progress["source"]))
+    tried = Table("trying", "attempt", "now", "the last one failed with", box=None, padding=(0, 2))
+    for each in progress["attempts"]:
+        now = "running" if each["is_running"] else f"waits until {_local(each['next_at'])}" if each["next_at"] else ""
+        tried.add_row(Text(each["step"]), str(each["attempt"]), Text(now), Text(each["last_error"] or ""))
+    return Group(facts, "", tried) if progress["attempts"] else facts
 
 
 def trail(events: Iterable[Json], title: str | None = None) -> Table:
@@ -80,6 +99,10 @@ def problem_lines(console: Console, problem: Json) -> None:
         console.print(Text(f"  {error['pointer']}: {error['detail']}"))
 
 
+def _local(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def _what(event: Json) -> str:
     data = event["data"]
     if event["type"] == "received":
@@ -88,4 +111,8 @@ def _what(event: Json) -> str:
         return ", ".join(str(value) for value in data["address"].values() if value)
     if "amount" in data:
         return " ".join(str(data[name]) for name in ("amount", "currency", "reference") if data.get(name))
+    if "short" in data:
+        return ", ".join(f"{each['available']} of {each['wanted']} {each['sku']}" for each in data["short"])
+    if event["type"] == "amended":
+        return ", ".join(f"{each['qty']} {each['sku']}" for each in data["items"])
     return " ".join(str(value) for value in data.values() if value is not None)

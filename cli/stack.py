@@ -207,7 +207,10 @@ class Stack:
             database.close()
 
     async def _migrate(self) -> None:
-        migration = self._processes.spawn("migrations", [sys.executable, "-m", "migrations"], self.environment)
+        # A database of its own gets something to sell; what somebody else's has is theirs to say.
+        catalogue = ["--catalogue"] if self._postgres else []
+        command = [sys.executable, "-m", "migrations", *catalogue]
+        migration = self._processes.spawn("migrations", command, self.environment)
         await asyncio.to_thread(migration.popen.wait)
         self._processes.forget(migration)
         if migration.popen.returncode:

@@ -1,8 +1,13 @@
-"""``python -m migrations`` brings the database of ``DATABASE_URL`` up to date; safe twice and at once."""
+"""``python -m migrations`` brings the database of ``DATABASE_URL`` up to date; safe twice and at once.
+
+With ``--catalogue [FILE]`` it then enters the articles of a catalogue that are not in stock yet.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -10,30 +15,46 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, NullPool, create_engine, text
 
+from migrations.catalogue import EXAMPLE, InvalidCatalogue, enter, read
 from orders.errors import InvalidSetting
 from orders.ledger.engine import Database, pg8000_url
 from orders.logs import set_up_logging
 from orders.patience import patiently
 from orders.settings import DatabaseSettings, load
 
+logger = logging.getLogger(__name__)
 LOCK = 0x6F72646572
 """The advisory lock that makes two migrations at once one after the other: "order" in ASCII."""
 
 
-def upgrade(engine: Engine) -> None:
-    """Apply every migration that is missing."""
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Apply every migration that is missing, up to this one."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["engine"] = engine
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
         finally:
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
 
 
-async def _main() -> None:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m migrations", description="Brings the database up to date.")
+    parser.add_argument(
+        "--catalogue",
+        type=Path,
+        nargs="?",
+        const=EXAMPLE,
+        metavar="FILE",
+        help="then enter the articles of this file (CSV: sku,on_hand), or the example's, that are not in stock yet",
+    )
+    return parser.parse_args()
+
+
+async def _main(catalogue: Path | None) -> None:
+    articles = read(catalogue) if catalogue else []
     settings = load(DatabaseSettings)
     database = Database(settings)
 
@@ -41,17 +62,20 @@ async def _main() -> None:
         await asyncio.to_thread(database.ping)
 
     await patiently(ping)
-    database.close()
     # Without the service's pool and time limits: to wait for another migration, or to build an index, may take long.
     url = pg8000_url(settings.url.get_secret_value())
     await asyncio.to_thread(upgrade, create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool))
+    if articles:
+        entered = await asyncio.to_thread(enter, database, articles)
+        logger.info("%s of %s articles entered, the others were there", entered, len(articles))
+    database.close()
 
 
 if __name__ == "__main__":
     try:
         set_up_logging()
-        asyncio.run(_main())
-    except InvalidSetting as error:
+        asyncio.run(_main(_arguments().catalogue))
+    except (InvalidSetting, InvalidCatalogue, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orders.details import Address, OrderDetails, OrderLine
-from orders.model import Event, Order, ShipmentStatus
+from orders.model import Event, ShipmentStatus
 from orders.money import Money
+from orders.order import Order
+from orders.policy import Patience, Policy
 
 ORDERS_QUEUE = "orders"
 PAYMENTS_QUEUE = "payments"
@@ -30,13 +32,9 @@ def shipment_workflow_id(shipment_id: str) -> str:
     return f"shipment:{shipment_id}"
 
 
-@dataclass(frozen=True)
-class Policy:
-    """The shop's rules at the moment that the order was placed: an order lives by the rules it was placed under."""
-
-    review_timeout: timedelta = timedelta(seconds=3)
-    payment_timeout: timedelta = timedelta(days=7)
-    max_total: int = 10_000_000
+def refusal_workflow_id(order_id: str, message_id: str) -> str:
+    """The id of the workflow that puts on record that a message came after the end of an order."""
+    return f"refusal:{order_id}:{message_id}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,10 @@ class PlaceOrder:
     placed_at: datetime
     actor: str
     policy: Policy = field(default_factory=Policy)
+    trace_id: str | None = None
+
+
+# What people ask of an order
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,26 @@ class CancelOrder:
 
     reason: str | None
     actor: str
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ReviewOrder:
+    """A person's decision on an order in review; a rejected one ends."""
+
+    approved: bool
+    note: str | None
+    actor: str
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AmendOrder:
+    """Answers a shortage: fewer pieces of some articles (0 drops one), or, with None, what there was at the time."""
+
+    quantities: dict[str, int] | None
+    actor: str
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +86,7 @@ class ChangeAddress:
 
     address: Address
     actor: str
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +95,7 @@ class CancelPayment:
 
     reason: str | None
     actor: str
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +104,38 @@ class RetryPayment:
 
     payment_method: str
     actor: str
+    trace_id: str | None = None
+
+
+Message = CancelOrder | ReviewOrder | AmendOrder | ChangeAddress | CancelPayment | RetryPayment
+
+
+# What partners tell by themselves
+
+
+@dataclass(frozen=True)
+class PaymentNotice:
+    """The payment provider's own news about money of an order; ``id`` is the same however often it is told."""
+
+    id: str
+    kind: str
+    reference: str
+    problem: str | None = None
+    actor: str = "payment provider"
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True)
+class CarrierEvent:
+    """A carrier's own news about a parcel; they come in any order, twice, or never."""
+
+    id: str
+    status: ShipmentStatus
+    at: datetime
+    note: str | None = None
+
+
+# The ledger
 
 
 @dataclass(frozen=True)
@@ -88,45 +144,110 @@ class RecordEvents:
 
     ``run_id`` and ``history_length`` say which state of the workflow's history decided so: a write that was
     decided on an older one, by a worker that died before its decision counted, gives way to a newer one.
+
+    ``hold`` asks that these pieces be held for the order, all or none; where they can't be, nothing is written.
     """
 
     order: Order
     events: list[Event]
     run_id: str
     history_length: int
+    hold: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
-class Charge:
-    """Asks the provider for money; the same ``key`` asks for the same money."""
+class Recorded:
+    """What became of a write: done, unless there are less pieces of some article than were to be held.
+
+    ``free`` says how many there are of each such article, None of one that the shop doesn't know.
+    """
+
+    free: dict[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecordRefusal:
+    """Puts on record that a message came after the end of an order; the same ``message_id`` is recorded once."""
+
+    order_id: str
+    message_id: str
+    request: str
+    reason: str
+    at: datetime
+    actor: str
+    trace_id: str | None = None
+
+
+# Payments. The same key asks for the same thing.
+
+
+@dataclass(frozen=True)
+class Authorize:
+    """Asks the provider to hold money ready, and to take it at once if ``capture`` says so."""
 
     key: str
+    order_id: str
     amount: Money
     method: str
+    capture: bool
 
 
 @dataclass(frozen=True)
-class ChargeAnswer:
-    """What the provider said: a ``reference`` for money taken, or the reason why it was ``declined``."""
+class Authorization:
+    """What the provider said: a ``reference`` for the money, or the reason why it was ``declined``."""
 
     reference: str | None = None
     declined: str | None = None
 
 
 @dataclass(frozen=True)
-class Refund:
-    """Asks the provider to give back whatever was taken under ``charge``, and to take nothing under it later."""
+class Capture:
+    """Asks the provider to take what is held ready under an authorization."""
 
     key: str
-    charge: Charge
+    authorization: Authorize
+
+
+@dataclass(frozen=True)
+class CaptureAnswer:
+    """A ``reference`` for money taken, or the reason why it can't be any more."""
+
+    reference: str | None = None
+    declined: str | None = None
+
+
+@dataclass(frozen=True)
+class Void:
+    """Asks the provider to let go what is held ready, and to take nothing under this authorization later."""
+
+    key: str
+    authorization: Authorize
+
+
+@dataclass(frozen=True)
+class VoidAnswer:
+    """What had been taken already, and can only be given back: mostly nothing."""
+
+    captured: Money
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Asks the provider to give back what was taken under an authorization."""
+
+    key: str
+    authorization: Authorize
+    amount: Money
 
 
 @dataclass(frozen=True)
 class RefundAnswer:
-    """What came back: nothing where nothing had been taken."""
+    """The provider's reference for what it gave back."""
 
-    returned: Money
-    reference: str | None = None
+    reference: str
+
+
+# Shipping
 
 
 @dataclass(frozen=True)
@@ -136,6 +257,8 @@ class ShipOrder:
     shipment_id: str
     lines: tuple[OrderLine, ...]
     address: Address
+    partners: Patience = field(default_factory=Patience)
+    delivery_timeout: timedelta = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -147,12 +270,22 @@ class ShipmentStep:
     carrier: str | None = None
     tracking_number: str | None = None
     address: Address | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
 class ShipmentReport:
     """All that has happened to a parcel so far, in order."""
 
+    steps: list[ShipmentStep]
+
+
+@dataclass(frozen=True)
+class ShipmentTrouble:
+    """A parcel doesn't get on: the carrier ``refused`` it, and its order must say what now, or nobody answers."""
+
+    reason: str
+    refused: bool
     steps: list[ShipmentStep]
 
 
@@ -181,6 +314,14 @@ class Dispatched:
     steps: list[ShipmentStep]
     track: Track
     tracking: Tracking
+
+
+@dataclass(frozen=True)
+class DispatchAnswer:
+    """What came of a hand-over: either it was done, or the carrier ``refused`` the parcel and says why."""
+
+    dispatched: Dispatched | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

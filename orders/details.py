@@ -2,8 +2,11 @@
 
 # No postponed annotations here: in the workflow sandbox pydantic could not look up what their names stand for.
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+from orders.errors import ImpossibleAmendment
 from orders.money import Money
 
 
@@ -43,6 +46,38 @@ class OrderDetails:
     def total(self) -> Money:
         """The sum of all lines."""
         return Money(sum(line.qty * line.price for line in self.lines), self.currency)
+
+    @property
+    def quantities(self) -> dict[str, int]:
+        """How many pieces of each article all lines ask for."""
+        found: dict[str, int] = {}
+        for line in self.lines:
+            found[line.sku] = found.get(line.sku, 0) + line.qty
+        return found
+
+    def amended(self, quantities: Mapping[str, int]) -> Self:
+        """The same order with fewer pieces of some articles: 0 drops one, and what is not named stays as it is.
+
+        Raises:
+            ImpossibleAmendment: it names an article that was not ordered, asks for more than was, or leaves nothing.
+        """
+        ordered = self.quantities
+        for sku, qty in quantities.items():
+            if sku not in ordered:
+                raise ImpossibleAmendment(f"{sku} was not ordered")
+            if not 0 <= qty <= ordered[sku]:
+                raise ImpossibleAmendment(f"{qty} pieces of {sku} are not between 0 and the {ordered[sku]} ordered")
+        left = {**ordered, **quantities}
+        lines = []
+        for line in self.lines:
+            qty = min(line.qty, left[line.sku])
+            left[line.sku] -= qty
+            if qty:
+                lines.append(replace(line, qty=qty))
+        amended = replace(self, lines=tuple(lines))
+        if not amended.total.amount:
+            raise ImpossibleAmendment("nothing to pay would be left of the order: cancel it instead")
+        return amended
 
     def problems(self, limit: int) -> list[str]:
         """Say why the shop would not take this order; ``limit`` is the largest total, in minor units."""

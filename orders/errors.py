@@ -6,8 +6,12 @@
     ├── InvalidAmount        an amount that its currency can't hold
     │   └── UnknownCurrency  not an ISO 4217 code that one can pay with
     ├── IllegalMove          a status can't follow another
+    ├── ImpossibleAmendment  a change of quantities that the order can't take
     ├── Refused              a message that the order can't take where it stands
     ├── PartnerUnavailable   a partner did not answer, or answered that it can't now: ask again
+    ├── PartnerMisuse        a partner says that we ask wrongly: somebody has to mend that first
+    ├── DispatchRefused      a carrier does not take this parcel
+    ├── Forged               a message from outside that is not signed as it should be
     ├── StaleWrite           a write to the ledger that a newer decision has overtaken
     ├── DependencyUnavailable  the database or Temporal can't be reached
     └── InvalidSetting       an environment variable has a value that can't be used
@@ -39,12 +43,28 @@ class IllegalMove(OrderError):
         self.now, self.to = now, to
 
 
+class ImpossibleAmendment(OrderError):
+    """A change of quantities that the order can't take; the text says why."""
+
+
 class Refused(OrderError):
     """A message that the order can't take where it stands; the text says why."""
 
 
 class PartnerUnavailable(OrderError):
     """A partner did not answer, or answered that it can't now: ask again under the same key."""
+
+
+class PartnerMisuse(OrderError):
+    """A partner says that we ask wrongly (a wrong key, a wrong parameter): somebody has to mend that first."""
+
+
+class DispatchRefused(OrderError):
+    """A carrier does not take this parcel, and has not taken it; the text says why."""
+
+
+class Forged(OrderError):
+    """A message from outside that is not signed as it should be, or too long ago; the text says which."""
 
 
 class StaleWrite(OrderError):
@@ -64,3 +84,12 @@ class DependencyUnavailable(OrderError):
 
 class InvalidSetting(OrderError):
     """An environment variable has a value that can't be used; the text names it and says what to do."""
+
+
+SAYABLE = frozenset(kind.__name__ for kind in (PartnerUnavailable, PartnerMisuse, DependencyUnavailable))
+"""The errors whose texts are ours, and may be shown to anybody."""
+
+
+def sayable(kind: str | None, text: str) -> str:
+    """Say of an error what anybody may read: a text that is not ours may hold SQL, addresses or names."""
+    return text if kind in SAYABLE else f"an unexpected error ({kind or 'of unknown type'}): the worker's log says more"

@@ -7,13 +7,14 @@ A setting is read where a process is put together (``api/app.py``, ``workers/run
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from orders.contracts import Policy
 from orders.errors import InvalidSetting
+from orders.policy import CaptureMode, Patience, Policy, ReviewMode
 
 
 def _seconds(value: Any) -> Any:
@@ -27,9 +28,32 @@ def _seconds(value: Any) -> Any:
 
 
 NotNegative = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
-# Three calls have to fit into one activity: see PARTNER in orders/workflows/steps.py.
+# Three calls have to fit into one activity, which gets PARTNER_TIMEOUT.
 Latency = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), le=timedelta(seconds=4))]
 Positive = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+Rate = Annotated[float, Field(ge=0, le=1)]
+STEPS = ("authorize", "capture", "void", "refund", "prepare", "put_back", "dispatch", "track")
+"""The steps that partners do, each an activity of that name."""
+
+
+def _list(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _known_steps(steps: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := sorted(set(steps) - set(STEPS)):
+        raise ValueError(f"{unknown[0]} is no step; choose from {', '.join(STEPS)}")
+    return steps
+
+
+def _long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(secret.get_secret_value()) < 16 for secret in secrets):  # noqa: PLR2004
+        raise ValueError("a secret has at least 16 characters")
+    return secrets
+
+
+Steps = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list), AfterValidator(_known_steps)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_list), AfterValidator(_long_enough)]
 
 
 def _possible_port(address: str) -> str:
@@ -76,15 +100,77 @@ class DatabaseSettings(Settings):
 class LifecycleSettings(Settings):
     """The shop's rules, stamped on each order when it is placed."""
 
-    review_timeout: NotNegative = Field(
-        timedelta(seconds=3),
+    review_mode: ReviewMode = Field(
+        ReviewMode.TIMER,
+        alias="REVIEW_MODE",
+        description="`timer`: an order goes on after a while unless somebody decides sooner; `required`: it waits for "
+        "a person; `off`: it goes on at once",
+    )
+    review_timeout: NotNegative | None = Field(
+        None,
         alias="REVIEW_TIMEOUT",
-        description="how long an order stays open for review before it goes on; 0 leaves the review out",
+        description="how long an order stays open for review, before it goes on (`timer`; 3 by default, 0 leaves the "
+        "review out) or expires (`required`; P3D by default)",
+    )
+    review_threshold: int | None = Field(
+        None,
+        alias="REVIEW_THRESHOLD",
+        ge=0,
+        description="a person has to decide on an order whose total, in minor units, is above this, in every mode",
+    )
+    review_threshold_timeout: Positive = Field(
+        timedelta(days=3),
+        alias="REVIEW_THRESHOLD_TIMEOUT",
+        description="how long an order above REVIEW_THRESHOLD waits for a person before it expires, in the modes "
+        "`timer` and `off`",
+    )
+    customer_timeout: Positive = Field(
+        timedelta(days=3),
+        alias="CUSTOMER_TIMEOUT",
+        description="how long an order of which something is short waits for the customer before it expires",
     )
     payment_timeout: Positive = Field(
         timedelta(days=7),
         alias="PAYMENT_TIMEOUT",
         description="how long an order whose payment failed waits for another method before it expires",
+    )
+    payment_capture: CaptureMode = Field(
+        CaptureMode.IMMEDIATE,
+        alias="PAYMENT_CAPTURE",
+        description="when the money is taken: `immediate`, or `on_dispatch` (until then it is held ready)",
+    )
+    dispatch_attempts: int = Field(
+        3,
+        alias="DISPATCH_ATTEMPTS",
+        ge=1,
+        le=20,
+        description="how often a parcel that its carrier refuses is offered before the order fails",
+    )
+    dispatch_retry_after: Positive = Field(
+        timedelta(seconds=10),
+        alias="DISPATCH_RETRY_AFTER",
+        description="how long after a refusal it is offered again; twice as long after each further one",
+    )
+    delivery_timeout: Positive = Field(
+        timedelta(days=14),
+        alias="DELIVERY_TIMEOUT",
+        description="how long without news of a parcel on its way the order counts as stuck",
+    )
+    partner_timeout: Positive = Field(
+        timedelta(seconds=15), alias="PARTNER_TIMEOUT", description="how long a partner may take for one answer"
+    )
+    partner_retry_after: Positive = Field(
+        timedelta(seconds=0.5),
+        alias="PARTNER_RETRY_AFTER",
+        description="how long after a failure a partner is asked again; twice as long after each further one",
+    )
+    partner_retry_at_most_after: Positive = Field(
+        timedelta(minutes=1), alias="PARTNER_RETRY_AT_MOST_AFTER", description="the longest time between two tries"
+    )
+    stuck_after: Positive = Field(
+        timedelta(minutes=5),
+        alias="STUCK_AFTER",
+        description="how long without an answer of a partner the order counts as stuck; it is tried further",
     )
     max_total: int = Field(
         10_000_000,
@@ -94,9 +180,38 @@ class LifecycleSettings(Settings):
         description="largest total that the shop takes, in minor units; a larger order is rejected",
     )
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.review_mode is ReviewMode.REQUIRED and self.review_timeout == timedelta(0):
+            raise PydanticCustomError(
+                "REVIEW_TIMEOUT", "with REVIEW_MODE=required an order would expire at once: give people time"
+            )
+        if self.stuck_after < self.partner_timeout:
+            raise PydanticCustomError("STUCK_AFTER", "must not be shorter than PARTNER_TIMEOUT")
+        if self.partner_retry_at_most_after < self.partner_retry_after:
+            raise PydanticCustomError("PARTNER_RETRY_AT_MOST_AFTER", "must not be shorter than PARTNER_RETRY_AFTER")
+        return self
+
     def policy(self) -> Policy:
         """Give the rules in the form in which an order carries them."""
-        return Policy(self.review_timeout, self.payment_timeout, self.max_total)
+        patience = Patience(
+            self.partner_timeout, self.partner_retry_after, self.partner_retry_at_most_after, self.stuck_after
+        )
+        by_mode = timedelta(days=3) if self.review_mode is ReviewMode.REQUIRED else timedelta(seconds=3)
+        return Policy(
+            review_mode=self.review_mode,
+            review_timeout=by_mode if self.review_timeout is None else self.review_timeout,
+            review_threshold=self.review_threshold,
+            review_threshold_timeout=self.review_threshold_timeout,
+            customer_timeout=self.customer_timeout,
+            payment_timeout=self.payment_timeout,
+            payment_capture=self.payment_capture,
+            dispatch_attempts=self.dispatch_attempts,
+            dispatch_retry_after=self.dispatch_retry_after,
+            delivery_timeout=self.delivery_timeout,
+            max_total=self.max_total,
+            partners=patience,
+        )
 
 
 class ApiSettings(Settings):
@@ -126,6 +241,18 @@ class WorkerSettings(Settings):
 class PartnerSettings(Settings):
     """The payment provider, the warehouse and the carriers."""
 
+    payment_provider: Literal["simulated", "stripe"] = Field(
+        "simulated", alias="PAYMENT_PROVIDER", description="`simulated` or `stripe` (needs the extra `stripe`)"
+    )
+    stripe_api_key: SecretStr | None = Field(
+        None, alias="STRIPE_API_KEY", description="secret or restricted key, with PAYMENT_PROVIDER=stripe"
+    )
+    stripe_api_base: str | None = Field(
+        None, alias="STRIPE_API_BASE", pattern=r"^https?://", description="another address of Stripe's API, for tests"
+    )
+    stripe_timeout: Positive = Field(
+        timedelta(seconds=10), alias="STRIPE_TIMEOUT", description="how long one call of Stripe may take"
+    )
     payment_latency: Latency = Field(
         timedelta(0), alias="PAYMENT_LATENCY", description="how long the simulated provider takes for each call"
     )
@@ -139,6 +266,47 @@ class PartnerSettings(Settings):
         timedelta(0),
         alias="CARRIER_TRANSIT",
         description="how long a simulated parcel travels; 0 delivers it at the hand-over",
+    )
+    faults_error_rate: Rate = Field(
+        0.0, alias="FAULTS_ERROR_RATE", description="share of the calls of simulated partners that fail, 0 to 1"
+    )
+    faults_hang_rate: Rate = Field(
+        0.0, alias="FAULTS_HANG_RATE", description="share of the calls of simulated partners that hang, 0 to 1"
+    )
+    faults_steps: Steps = Field(
+        STEPS, alias="FAULTS_STEPS", description="the steps at which they do, with commas between them"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.payment_provider == "stripe" and self.stripe_api_key is None:
+            raise PydanticCustomError("STRIPE_API_KEY", "is needed with PAYMENT_PROVIDER=stripe")
+        has_faults = self.faults_error_rate or self.faults_hang_rate
+        if has_faults and self.payment_provider != "simulated":
+            name = "FAULTS_ERROR_RATE" if self.faults_error_rate else "FAULTS_HANG_RATE"
+            raise PydanticCustomError(name, "faults are for PAYMENT_PROVIDER=simulated only")
+        if self.faults_error_rate + self.faults_hang_rate >= 1:
+            raise PydanticCustomError(
+                "FAULTS_ERROR_RATE", "with FAULTS_HANG_RATE it must stay below 1, or nothing ever succeeds"
+            )
+        return self
+
+
+class WebhookSettings(Settings):
+    """What partners tell by themselves: the API's webhooks."""
+
+    carrier_secrets: Secrets = Field(
+        (),
+        alias="CARRIER_WEBHOOK_SECRETS",
+        description="what carriers sign with, with commas between them; without one `/webhooks/carrier` is closed",
+    )
+    stripe_secrets: Secrets = Field(
+        (),
+        alias="STRIPE_WEBHOOK_SECRETS",
+        description="Stripe's signing secrets (`whsec_…`), with commas; without one `/webhooks/payments` is closed",
+    )
+    tolerance: Positive = Field(
+        timedelta(minutes=5), alias="WEBHOOK_TOLERANCE", description="how old a signed message may be"
     )
 
 
@@ -179,6 +347,7 @@ CONCERNS: tuple[type[Settings], ...] = (
     ApiSettings,
     WorkerSettings,
     PartnerSettings,
+    WebhookSettings,
     LogSettings,
     ClientSettings,
     StackSettings,
@@ -197,4 +366,6 @@ def load(concern: type[SomeSettings], **given: Any) -> SomeSettings:
         return concern(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidSetting(f"{first['loc'][0]}: {first['msg']}") from error
+        # What two settings have to agree on has no place of its own: its type names the one to change.
+        name = first["loc"][0] if first["loc"] else first["type"]
+        raise InvalidSetting(f"{name}: {first['msg']}") from error

@@ -6,15 +6,31 @@ Each keeps books of what it did under which key, and can be told to fail, to han
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from orders.contracts import Charge, ChargeAnswer, RecordEvents, Refund, RefundAnswer, Track, Tracking
+from orders.contracts import (
+    Authorization,
+    Authorize,
+    Capture,
+    CaptureAnswer,
+    Recorded,
+    RecordEvents,
+    RecordRefusal,
+    Refund,
+    RefundAnswer,
+    Track,
+    Tracking,
+    Void,
+    VoidAnswer,
+)
 from orders.details import Address, OrderLine
-from orders.errors import PartnerUnavailable, StaleWrite
-from orders.model import Event, Order, ShipmentStatus
+from orders.errors import DispatchRefused, PartnerMisuse, PartnerUnavailable, StaleWrite
+from orders.model import Event, ShipmentStatus
 from orders.money import Money
+from orders.order import Order
 from orders.ports import Booking
 
 
@@ -47,66 +63,128 @@ class FakeLedger:
 
     orders: dict[str, Order] = field(default_factory=dict)
     trails: dict[str, list[Event]] = field(default_factory=dict)
+    stock: dict[str, int | None] = field(default_factory=dict)
+    """How many pieces there are; plenty of what is not named, and None of what the shop doesn't know."""
+    refusals: list[RecordRefusal] = field(default_factory=list)
     writes: int = 0
     failures: int = 0
+    refuses: str | None = None
+    """While this is set, a write with an event of this type fails."""
+    turned_away: int = 0
+    takes: float = 0
+    """How many seconds a write takes."""
     stale: int = 0
 
-    def record(self, entry: RecordEvents) -> None:
+    def record(self, entry: RecordEvents) -> Recorded:
+        time.sleep(self.takes)
         if self.failures:
             self.failures -= 1
+            raise ConnectionError("the ledger is away")
+        if any(event.type == self.refuses for event in entry.events):
+            self.turned_away += 1
             raise ConnectionError("the ledger is away")
         if self.stale:
             self.stale -= 1
             raise StaleWrite(entry.order.id)
+        if missing := self._missing(entry.hold or {}):
+            return Recorded(missing)
         self.writes += 1
         trail = self.trails.setdefault(entry.order.id, [])
-        del trail[entry.events[0].seq - 1 :]
-        assert len(trail) == entry.events[0].seq - 1, "the trail has a gap"
+        if entry.events:
+            del trail[entry.events[0].seq - 1 :]
+            assert len(trail) == entry.events[0].seq - 1, "the trail has a gap"
         trail += entry.events
         self.orders[entry.order.id] = entry.order
+        return Recorded()
+
+    def record_refusal(self, refusal: RecordRefusal) -> None:
+        self.refusals.append(refusal)
 
     def types(self, order_id: str) -> list[str]:
         return [event.type for event in self.trails.get(order_id, [])]
+
+    def _missing(self, hold: dict[str, int]) -> dict[str, int | None]:
+        free = {sku: self.stock.get(sku, 10**6) for sku in hold}
+        return {sku: there for sku, there in free.items() if there is None or there < hold[sku]}
 
 
 @dataclass
 class FakePayments:
     """A provider that takes money once per key."""
 
+    authorized: dict[str, int] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=dict)
     given_back: dict[str, int] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
     declines: set[str] = field(default_factory=lambda: {"tok_declined"})
+    declines_capture: bool = False
     lost_answers: int = 0
     refund_failures: int = 0
-    at_charge: Gate = field(default_factory=Gate)
+    misuses: int = 0
+    away: Exception | None = None
+    """While this is set, every question ends with it."""
+    at_authorize: Gate = field(default_factory=Gate)
+    at_capture: Gate = field(default_factory=Gate)
+    at_refund: Gate = field(default_factory=Gate)
     _void: set[str] = field(default_factory=set)
 
-    async def charge(self, charge: Charge) -> ChargeAnswer:
-        self.asked[charge.key] += 1
-        if charge.method in self.declines or charge.key in self._void:
-            return ChargeAnswer(declined="the card was declined")
-        self.taken[charge.key] = charge.amount.amount
-        await self.at_charge.pass_through()
+    async def authorize(self, request: Authorize) -> Authorization:
+        self._ask(request.key)
+        if self.misuses:
+            self.misuses -= 1
+            raise PartnerMisuse("the key is wrong")
+        if request.method in self.declines or request.key in self._void:
+            return Authorization(declined="the card was declined")
+        self.authorized[request.key] = request.amount.amount
+        if request.capture:
+            self.taken[request.key] = request.amount.amount
+        await self.at_authorize.pass_through()
         if self.lost_answers:
             self.lost_answers -= 1
             raise PartnerUnavailable("the answer got lost")
-        return ChargeAnswer(reference=f"ref-{charge.key}")
+        return Authorization(reference=f"ref-{request.key}")
 
-    async def refund(self, refund: Refund) -> RefundAnswer:
-        self.asked[refund.key] += 1
-        if self.refund_failures:
-            self.refund_failures -= 1
-            raise PartnerUnavailable("the provider is away")
-        self._void.add(refund.charge.key)
-        amount = self.taken.get(refund.charge.key, 0)
-        self.given_back[refund.charge.key] = amount
-        return RefundAnswer(Money(amount, refund.charge.amount.currency), f"ref-{refund.key}")
+    async def capture(self, request: Capture) -> CaptureAnswer:
+        self._ask(request.key)
+        await self.at_capture.pass_through()
+        key = request.authorization.key
+        if self.declines_capture or key not in self.authorized:
+            return CaptureAnswer(declined="the authorization has expired")
+        self.taken[key] = self.authorized[key]
+        return CaptureAnswer(reference=f"ref-{request.key}")
+
+    async def void(self, request: Void) -> VoidAnswer:
+        self._ask(request.key)
+        self._fail_now_and_then()
+        key, amount = request.authorization.key, request.authorization.amount
+        self._void.add(key)
+        self.authorized.pop(key, None)
+        return VoidAnswer(Money(self.taken.get(key, 0), amount.currency))
+
+    async def refund(self, request: Refund) -> RefundAnswer:
+        self._ask(request.key)
+        await self.at_refund.pass_through()
+        self._fail_now_and_then()
+        key = request.authorization.key
+        assert request.amount.amount == self.taken[key]
+        self._void.add(key)
+        self.given_back[key] = request.amount.amount
+        return RefundAnswer(f"ref-{request.key}")
 
     @property
     def held(self) -> int:
         """What the shop has of the customers' money."""
         return sum(self.taken.values()) - sum(self.given_back.values())
+
+    def _ask(self, key: str) -> None:
+        self.asked[key] += 1
+        if self.away:
+            raise self.away
+
+    def _fail_now_and_then(self) -> None:
+        if self.refund_failures:
+            self.refund_failures -= 1
+            raise PartnerUnavailable("the provider is away")
 
 
 @dataclass
@@ -115,9 +193,12 @@ class FakeWarehouse:
 
     packed: set[str] = field(default_factory=set)
     put_back_: set[str] = field(default_factory=set)
+    away: Exception | None = None
     at_pick: Gate = field(default_factory=Gate)
 
     async def pick(self, shipment_id: str, lines: tuple[OrderLine, ...]) -> None:
+        if self.away:
+            raise self.away
         await self.at_pick.pass_through()
 
     async def pack(self, shipment_id: str) -> None:
@@ -138,6 +219,10 @@ class FakeCarrier:
     asked_where: int = 0
     delivers_after: int = 0
     """How often it must be asked where a parcel is before it has arrived."""
+    look_again_after: timedelta = timedelta(hours=12)
+    refusals: int = 0
+    """How often it refuses a parcel before it takes it."""
+    offers: int = 0
     at_dispatch: Gate = field(default_factory=Gate)
 
     async def choose(self, address: Address, lines: tuple[OrderLine, ...]) -> str:
@@ -148,6 +233,10 @@ class FakeCarrier:
 
     async def dispatch(self, shipment_id: str, booking: Booking, address: Address) -> Tracking:
         await self.at_dispatch.pass_through()
+        self.offers += 1
+        if self.refusals:
+            self.refusals -= 1
+            raise DispatchRefused("the address is unknown")
         self.dispatches[shipment_id] += 1
         self.labels.setdefault(shipment_id, address)
         return self._tracking()
@@ -160,4 +249,4 @@ class FakeCarrier:
         now = datetime.now(UTC)
         if self.asked_where >= self.delivers_after:
             return Tracking(ShipmentStatus.DELIVERED, now, now)
-        return Tracking(ShipmentStatus.DISPATCHED, now, now, look_again_after=timedelta(hours=12))
+        return Tracking(ShipmentStatus.DISPATCHED, now, now, look_again_after=self.look_again_after)

@@ -22,6 +22,8 @@ from orders.temporal import connect, ping
 
 MAX_PROCESSES = 16
 TEMPLATE = "template_orders"
+USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing")
+"""What each test process has namespaces for, besides its main one."""
 
 
 def create_database(name: str, template: str = "template1") -> str:
@@ -50,14 +52,15 @@ class Servers:
             processes = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
             namespaces = (
                 *processes,
-                *(f"{process}-{use}" for process in processes for use in ("idle", "stack", "shop", "unpaid")),
+                *(f"{process}-{use}" for process in processes for use in USES),
             )
             temporal = subprocess.Popen(
                 temporal_command(port=port, namespaces=namespaces), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         postgres = EmbeddedPostgres(folder / "postgres")
         environment = {**os.environ, "DATABASE_URL": postgres.create(TEMPLATE)}
-        subprocess.run([sys.executable, "-m", "migrations"], env=environment, check=True, capture_output=True)
+        migrate = [sys.executable, "-m", "migrations", "--catalogue"]
+        subprocess.run(migrate, env=environment, check=True, capture_output=True)
         # The processes that pytest-xdist starts inherit these.
         os.environ["TESTS_POSTGRES_URL"] = postgres.url("{}")
         os.environ["TESTS_TEMPORAL_ADDRESS"] = f"127.0.0.1:{port}"

@@ -29,6 +29,7 @@ def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> 
         workflows=work.workflows,
         activities=work.activities,
         activity_executor=work.threads,
+        interceptors=work.interceptors,
         # By default running activities are cancelled the moment the worker is told to stop.
         graceful_shutdown_timeout=settings.graceful_shutdown,
     )

@@ -6,12 +6,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response, status
 
-from api.dependencies import Actor, Orders
+from api.bodies import AddressBody, AmendBody, CancelBody, OrderBody, RetryPaymentBody, ReviewBody
+from api.dependencies import Caller, LiveProgress, Orders
 from api.errors import UnknownOrder, responses
 from api.exact_json import ExactJsonRoute
-from api.schemas import AddressBody, CancelBody, EventList, EventView, OrderBody, OrderView, RetryPaymentBody
-from api.service import ORDER_ID, Message, OrderService
-from orders.contracts import CancelOrder, CancelPayment, ChangeAddress, RetryPayment
+from api.schemas import EventList, EventView, OrderView, ProgressView
+from api.service import ORDER_ID, OrderService
+from orders.contracts import (
+    AmendOrder,
+    CancelOrder,
+    CancelPayment,
+    ChangeAddress,
+    Message,
+    RetryPayment,
+    ReviewOrder,
+)
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
 
@@ -41,9 +50,9 @@ MESSAGE = {
 @router.post(
     "", operation_id="placeOrder", status_code=status.HTTP_201_CREATED, responses=responses(400, 413, 422, 503)
 )
-async def place(body: OrderBody, orders: Orders, actor: Actor, response: Response) -> OrderView:
+async def place(body: OrderBody, orders: Orders, caller: Caller, response: Response) -> OrderView:
     """Place an order; its life begins at once."""
-    order = await orders.place(body.details(), actor)
+    order = await orders.place(body.details(), caller)
     response.headers["Location"] = f"/orders/{order.id}"
     return OrderView.of(order)
 
@@ -64,36 +73,56 @@ async def events(
     return EventList(data=[EventView.of(event) for event in await orders.events(order_id, after)])
 
 
+@router.get("/{order_id}/progress", operation_id="getOrderProgress", responses=responses(404, 422, 503))
+async def progress(order_id: OrderId, live: LiveProgress) -> ProgressView:
+    """Say what an order is doing in this moment, what it waits for, and how often that was tried."""
+    return ProgressView.of(order_id, await live.of(order_id))
+
+
 @router.post("/{order_id}/cancel", operation_id="cancelOrder", responses=MESSAGE)
 async def cancel(
-    order_id: OrderId, orders: Orders, actor: Actor, response: Response, body: CancelBody | None = None
+    order_id: OrderId, orders: Orders, caller: Caller, response: Response, body: CancelBody | None = None
 ) -> OrderView:
     """End an order and undo everything; refused once the parcel is being handed to the carrier."""
-    return await _tell(orders, order_id, CancelOrder(body.reason if body else None, actor), response)
+    return await _tell(orders, order_id, CancelOrder(body.reason if body else None, *caller), response)
+
+
+@router.post("/{order_id}/review", operation_id="reviewOrder", responses=MESSAGE)
+async def review(order_id: OrderId, body: ReviewBody, orders: Orders, caller: Caller, response: Response) -> OrderView:
+    """Decide on an order in review: let it go on, or end it."""
+    message = ReviewOrder(body.decision == "approve", body.note, *caller)
+    return await _tell(orders, order_id, message, response)
+
+
+@router.post("/{order_id}/amend", operation_id="amendOrder", responses=MESSAGE)
+async def amend(order_id: OrderId, body: AmendBody, orders: Orders, caller: Caller, response: Response) -> OrderView:
+    """Answer a shortage: with smaller quantities, or by taking what there is."""
+    message = AmendOrder(body.quantities(), *caller)
+    return await _tell(orders, order_id, message, response)
 
 
 @router.put("/{order_id}/shipping-address", operation_id="changeShippingAddress", responses=MESSAGE)
 async def change_address(
-    order_id: OrderId, body: AddressBody, orders: Orders, actor: Actor, response: Response
+    order_id: OrderId, body: AddressBody, orders: Orders, caller: Caller, response: Response
 ) -> OrderView:
     """Send the parcel elsewhere; refused once it is being handed to the carrier."""
-    return await _tell(orders, order_id, ChangeAddress(body.address(), actor), response)
+    return await _tell(orders, order_id, ChangeAddress(body.address(), *caller), response)
 
 
 @router.post("/{order_id}/payment/cancel", operation_id="cancelPayment", responses=MESSAGE)
 async def cancel_payment(
-    order_id: OrderId, orders: Orders, actor: Actor, response: Response, body: CancelBody | None = None
+    order_id: OrderId, orders: Orders, caller: Caller, response: Response, body: CancelBody | None = None
 ) -> OrderView:
     """Take no money, or give it back; the order then waits for another payment method."""
-    return await _tell(orders, order_id, CancelPayment(body.reason if body else None, actor), response)
+    return await _tell(orders, order_id, CancelPayment(body.reason if body else None, *caller), response)
 
 
 @router.post("/{order_id}/payment/retry", operation_id="retryPayment", responses=MESSAGE)
 async def retry_payment(
-    order_id: OrderId, body: RetryPaymentBody, orders: Orders, actor: Actor, response: Response
+    order_id: OrderId, body: RetryPaymentBody, orders: Orders, caller: Caller, response: Response
 ) -> OrderView:
     """Offer another payment method to an order whose payment failed."""
-    return await _tell(orders, order_id, RetryPayment(body.payment_method, actor), response)
+    return await _tell(orders, order_id, RetryPayment(body.payment_method, *caller), response)
 
 
 async def _tell(orders: OrderService, order_id: str, message: Message, response: Response) -> OrderView:

@@ -1,10 +1,10 @@
-"""The ledger's activity: local to the ``orders`` workers."""
+"""The ledger's activities: local to the ``orders`` workers."""
 
 from __future__ import annotations
 
 from temporalio import activity
 
-from orders.contracts import RecordEvents
+from orders.contracts import Recorded, RecordEvents, RecordRefusal
 from orders.ports import LedgerWriter
 
 
@@ -15,6 +15,11 @@ class LedgerActivities:
         self._ledger = ledger
 
     @activity.defn(name="record")
-    def record(self, entry: RecordEvents) -> None:
-        """Append events to the audit trail and bring the order's row up to date."""
-        self._ledger.record(entry)
+    def record(self, entry: RecordEvents) -> Recorded:
+        """Append events to the audit trail and bring the order's row and the stock up to date."""
+        return self._ledger.record(entry)
+
+    @activity.defn(name="record_refusal")
+    def record_refusal(self, refusal: RecordRefusal) -> None:
+        """Append a refusal to the trail of an order that is at its end."""
+        self._ledger.record_refusal(refusal)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from orders.contracts import Charge, ChargeAnswer, Refund, RefundAnswer
+from orders.contracts import (
+    Authorization,
+    Authorize,
+    Capture,
+    CaptureAnswer,
+    Refund,
+    RefundAnswer,
+    Void,
+    VoidAnswer,
+)
 from orders.ports import PaymentGateway
 
 
@@ -14,12 +23,22 @@ class PaymentActivities:
     def __init__(self, gateway: PaymentGateway) -> None:
         self._gateway = gateway
 
-    @activity.defn(name="charge")
-    async def charge(self, charge: Charge) -> ChargeAnswer:
-        """Take the money, or say why not: a declined card is an answer, not an error to retry."""
-        return await self._gateway.charge(charge)
+    @activity.defn(name="authorize")
+    async def authorize(self, request: Authorize) -> Authorization:
+        """Hold the money ready, or say why not: a declined card is an answer, not an error to retry."""
+        return await self._gateway.authorize(request)
+
+    @activity.defn(name="capture")
+    async def capture(self, request: Capture) -> CaptureAnswer:
+        """Take the money that is held ready."""
+        return await self._gateway.capture(request)
+
+    @activity.defn(name="void")
+    async def void(self, request: Void) -> VoidAnswer:
+        """Let go what is held ready."""
+        return await self._gateway.void(request)
 
     @activity.defn(name="refund")
-    async def refund(self, refund: Refund) -> RefundAnswer:
-        """Give back whatever was taken."""
-        return await self._gateway.refund(refund)
+    async def refund(self, request: Refund) -> RefundAnswer:
+        """Give back what was taken."""
+        return await self._gateway.refund(request)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from orders.contracts import Dispatched, ShipmentStep, ShipOrder, Track, Tracking
+from orders.contracts import DispatchAnswer, Dispatched, ShipmentStep, ShipOrder, Track, Tracking
+from orders.errors import DispatchRefused
 from orders.model import ShipmentStatus
 from orders.ports import Carrier, Warehouse
 
@@ -32,8 +33,15 @@ class ShippingActivities:
         await self._warehouse.put_back(shipment_id)
 
     @activity.defn(name="dispatch")
-    async def dispatch(self, request: ShipOrder) -> Dispatched:
+    async def dispatch(self, request: ShipOrder) -> DispatchAnswer:
         """Choose a carrier, get a tracking number, print the label and hand the parcel over."""
+        try:
+            return DispatchAnswer(dispatched=await self._hand_over(request))
+        except DispatchRefused as error:
+            # An answer, not an error to retry: whether to try again is the order's decision.
+            return DispatchAnswer(refused=str(error))
+
+    async def _hand_over(self, request: ShipOrder) -> Dispatched:
         carrier = await self._carrier.choose(request.address, request.lines)
         booking = await self._carrier.book(request.shipment_id, carrier)
         labelled = ShipmentStep(

@@ -10,17 +10,9 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from orders.details import Address, OrderDetails, OrderLine
 from orders.ledger.engine import Database
 from orders.ledger.tables import events, orders, payments, shipments
-from orders.model import (
-    Event,
-    EventType,
-    Order,
-    OrderStatus,
-    Payment,
-    PaymentOperation,
-    PaymentStatus,
-    Shipment,
-    ShipmentStatus,
-)
+from orders.model import Event, EventType, OrderStatus, PaymentStatus, ShipmentStatus
+from orders.order import Holding, Order, Shipment
+from orders.payment import Payment, PaymentOperation
 
 
 def _rows_as_json(table: Any, order_by: Any) -> Any:
@@ -62,7 +54,7 @@ class LedgerReader:
         """
         query = select(events).where(events.c.order_id == order_id, events.c.seq > after).order_by(events.c.seq)
         rows = await self._database.run_async(lambda connection: connection.execute(query).all())
-        return [Event(row.seq, EventType(row.type), row.at, row.actor, row.data) for row in rows]
+        return [Event(row.seq, EventType(row.type), row.at, row.actor, row.data, row.trace_id) for row in rows]
 
 
 def _order(row: Row[Any]) -> Order:
@@ -83,6 +75,7 @@ def _order(row: Row[Any]) -> Order:
         version=row.version,
         payment=Payment(
             status=PaymentStatus(row.payment_status),
+            authorized=row.authorized,
             captured=row.captured,
             refunded=row.refunded,
             operations=[
@@ -100,4 +93,7 @@ def _order(row: Row[Any]) -> Order:
             )
             for each in row.shipments or []
         ],
+        stock={sku: Holding(**holding) for sku, holding in row.stock.items()},
+        stuck=row.stuck,
+        waiting_until=row.waiting_until,
     )

@@ -40,13 +40,18 @@ orders = Table(
     Column("metadata", JSONB, nullable=False),
     Column("payment_method", Text, nullable=False),
     Column("payment_status", Text, nullable=False),
+    Column("authorized", BigInteger, nullable=False),
     Column("captured", BigInteger, nullable=False),
     Column("refunded", BigInteger, nullable=False),
+    Column("stock", JSONB, nullable=False, comment="by article: pieces held on the shelf, pieces taken away"),
+    Column("stock_before", JSONB, nullable=False, comment="the same before the last write"),
+    Column("stuck", Text, comment="why the order does not get on"),
+    Column("waiting_until", DateTime(timezone=True)),
     Column("run_id", Text, nullable=False, comment="of the workflow run that wrote this row"),
     Column("history_length", Integer, nullable=False, comment="of that run when it decided so"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("refunded between 0 and captured", name="money"),
+    CheckConstraint("refunded between 0 and captured and captured - refunded <= authorized", name="money"),
 )
 
 events = Table(
@@ -58,6 +63,7 @@ events = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("actor", Text, nullable=False),
     Column("data", JSONB, nullable=False),
+    Column("trace_id", Text),
     CheckConstraint("seq > 0", name="seq"),
 )
 
@@ -87,4 +93,14 @@ shipments = Table(
     Column("tracking_number", Text),
     Column("address", JSONB, comment="as printed on the label"),
     UniqueConstraint("order_id", "number"),
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("on_hand", BigInteger, nullable=False, comment="pieces on the shelf, those held for orders among them"),
+    Column("reserved", BigInteger, nullable=False, comment="pieces held for orders"),
+    # What makes it impossible to hold more than there is, however many orders ask at once.
+    CheckConstraint("reserved between 0 and on_hand", name="no_oversell"),
 )

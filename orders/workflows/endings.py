@@ -7,17 +7,17 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from orders.contracts import REFUSED
-    from orders.model import SYSTEM, EventType
+    from orders.model import EventType, Said
 
 TOO_LATE = "the parcel is being handed to the carrier"
 
 
 class Ending(Exception):
-    """The order ends here, otherwise than by being completed."""
+    """The order ends here, otherwise than by being completed; ``by`` None is the lifecycle itself."""
 
-    def __init__(self, event: EventType, reason: str | None, actor: str = SYSTEM) -> None:
+    def __init__(self, event: EventType, reason: str | None, by: Said | None = None) -> None:
         super().__init__(reason)
-        self.event, self.reason, self.actor = event, reason, actor
+        self.event, self.reason, self.by = event, reason, by
 
 
 class PaymentCalledOff(Exception):

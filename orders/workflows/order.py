@@ -2,58 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
-from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from orders.activities.ledger import LedgerActivities
-    from orders.activities.payments import PaymentActivities
-    from orders.activities.shipping import ShippingActivities
     from orders.contracts import (
         PAYMENTS_QUEUE,
         SHIPPING_QUEUE,
+        AmendOrder,
+        Authorize,
         CancelOrder,
         CancelPayment,
         ChangeAddress,
-        Charge,
+        PaymentNotice,
         PlaceOrder,
-        RecordEvents,
-        Refund,
         RetryPayment,
+        ReviewOrder,
         ShipmentAnswer,
         ShipmentReport,
-        ShipOrder,
-        shipment_workflow_id,
+        ShipmentTrouble,
     )
-    from orders.errors import StaleWrite
-    from orders.model import (
-        BEFORE_DISPATCH,
-        SYSTEM,
-        Event,
-        EventType,
-        OrderStatus,
-        PaymentStatus,
-        Shipment,
-        ShipmentStatus,
-        receive,
-    )
-    from orders.workflows.endings import TOO_LATE, Ending, PaymentCalledOff, refused
+    from orders.model import ARRIVED, FINAL, EventType, OrderStatus, Origin, PaymentStatus, ShipmentStatus
+    from orders.policy import CaptureMode
+    from orders.progress import Progress, progress
+    from orders.workflows.cashier import Cashier
+    from orders.workflows.desk import Desk, Wanted
+    from orders.workflows.endings import Ending, PaymentCalledOff
+    from orders.workflows.journal import Journal
     from orders.workflows.parcel import Parcel
-    from orders.workflows.shipping import ShippingWorkflow
-    from orders.workflows.steps import LEDGER, PARTNER, undisturbed, until
+    from orders.workflows.steps import Partner, undisturbed, until
 
 E = EventType
 
-STALE_REST = timedelta(seconds=1)
+OUTSIDE = Origin("temporal")
+"""The actor of what comes by way of Temporal's own tools."""
+UNPAID_GOODS = "the goods are on their way and their money can't be taken: offer another payment method"
 
 
 @workflow.defn
@@ -63,41 +51,37 @@ class OrderWorkflow:
     @workflow.init
     def __init__(self, request: PlaceOrder) -> None:
         self._policy = request.policy
-        self._order, received = receive(request.order_id, request.details, request.placed_at, request.actor)
-        self._unwritten = [received]
-        self._writing = asyncio.Lock()
+        self._journal = Journal(request)
+        self._order, self._tell, self._write = self._journal.order, self._journal.tell, self._journal.write
+        self._desk = Desk(self._journal)
+        self._cashier = Cashier(self._journal, self._partner(PAYMENTS_QUEUE))
+        self._authorization: Authorize | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
-        self._cancellation: Ending | None = None
-        self._payment_cancellation: CancelPayment | None = None
-        self._has_new_payment_method = False
-        self._parcel = Parcel()
-        self._steps_taken = 0
-        self._ended = False
+        self._notices: set[str] = set()
 
     @workflow.run
     async def run(self, request: PlaceOrder) -> OrderStatus:
         """Lead the order to its end and say which one it was."""
-        cancellation = CancelOrder("the workflow was cancelled", actor="temporal")
+        cancellation = CancelOrder("the workflow was cancelled", OUTSIDE.actor)
         return await undisturbed(self._live(), on_cancel=lambda: self._cancel_if_possible(cancellation))
 
     async def _live(self) -> OrderStatus:
         try:
             self._validate()
             await self._review()
-            while True:
-                try:
-                    if await self._pay():
-                        await self._ship()
-                        break
-                except PaymentCalledOff:
-                    await self._give_payment_back()
+            await self._reserve_stock()
+            while not await self._pay_and_hand_over():
                 await self._another_payment_method()
+            await self._collect()
+            await self._deliver()
             self._tell(E.COMPLETED)
         except Ending as ending:
             await self._undo_everything()
-            self._tell(ending.event, ending.actor, reason=ending.reason)
+            if any(holding.held for holding in self._order.stock.values()):
+                self._tell(E.STOCK_RELEASED)
+            self._tell(ending.event, ending.by, reason=ending.reason)
         await self._write()
-        self._ended = True
+        self._desk.is_closed = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         await self._write()
         return self._order.status
@@ -110,281 +94,255 @@ class OrderWorkflow:
         self._tell(E.VALIDATED)
 
     async def _review(self) -> None:
-        if not self._policy.review_timeout:
+        details = self._order.details
+        review = self._policy.review_of(details.total)
+        if review is None:
             return
-        until_when = workflow.now() + self._policy.review_timeout
-        self._tell(E.REVIEW_STARTED, until=until_when.isoformat())
-        await self._write()
-        await self._wait(lambda: False, self._policy.review_timeout)
-        self._tell(E.REVIEW_PASSED, reason="nobody objected in time")
+        self._tell(E.REVIEW_STARTED, by_person=review.by_person, until=self._in(review.lasts))
+        # Nobody should have to look at an order for something that the shop doesn't have at all.
+        _reject_unknown(await self._write(hold=dict.fromkeys(details.quantities, 0)))
+        if await self._desk.hear(Wanted.DECISION, review.lasts):
+            decision = self._desk.decision
+            if decision and not decision.approved:
+                raise Ending(E.REJECTED, decision.note, by=decision)
+        elif review.by_person:
+            raise Ending(E.EXPIRED, f"nobody decided within {review.lasts}")
+        else:
+            self._tell(E.REVIEW_PASSED, reason="nobody objected in time")
+
+    async def _reserve_stock(self) -> None:
+        while free := await self._write(hold=self._order.details.quantities):
+            available = _reject_unknown(free)
+            ordered, timeout = self._order.details.quantities, self._policy.customer_timeout
+            short = [{"sku": sku, "wanted": ordered[sku], "available": there} for sku, there in available.items()]
+            self._tell(E.STOCK_SHORT, short=short, until=self._in(timeout))
+            await self._write()
+            if not await self._desk.hear_about_shortage(available, timeout):
+                raise Ending(E.EXPIRED, f"no answer to the shortage within {timeout}")
+        self._tell(E.STOCK_RESERVED)
+
+    async def _pay_and_hand_over(self) -> bool:
+        """False when the order needs another payment method first."""
+        try:
+            self._desk.stop_if_asked()
+            if not await self._pay():
+                return False
+            self._desk.stop_if_asked()
+            await self._hand_over()
+        except PaymentCalledOff:
+            await self._give_payment_back()
+            return False
+        return True
 
     async def _pay(self) -> bool:
-        self._stop_if_asked()
-        order = self._order
-        key = order.payment.next_key(order.id, "charge")
-        charge = Charge(key, order.details.total, order.details.payment_method)
-        self._tell(E.PAYMENT_REQUESTED, key=key, **asdict(charge.amount))
-        await self._write()
-        self._undo.append(partial(self._refund, charge))
-        answer = await until(
-            self._is_asked_to_stop,
-            workflow.execute_activity_method(PaymentActivities.charge, charge, task_queue=PAYMENTS_QUEUE, **PARTNER),
-        )
+        at_once = self._policy.payment_capture is CaptureMode.IMMEDIATE
+        request = self._authorization = await self._cashier.request(capture=at_once)
+        self._undo.append(partial(self._cashier.give_back, request))
+        answer = await until(self._desk.is_asked_to_stop, self._cashier.authorize(request))
         if answer is None:
-            self._stop_if_asked()
-            raise AssertionError("the charge was called off by nobody")
-        if answer.declined:
-            self._undo.clear()
-            self._tell(E.PAYMENT_DECLINED, key=key, reason=answer.declined)
-            return False
-        self._tell(E.PAYMENT_CAPTURED, key=key, reference=answer.reference, **asdict(charge.amount))
-        return True
+            self._desk.stop_if_asked()
+            raise AssertionError("the authorization was called off by nobody")
+        is_paid = self._cashier.settle(request, answer, until=self._in(self._policy.payment_timeout))
+        if not is_paid:
+            self._undo.pop()
+        return is_paid
 
     async def _another_payment_method(self) -> None:
         await self._write()
         timeout = self._policy.payment_timeout
-        if not await self._wait(lambda: self._has_new_payment_method, timeout):
+        if not await self._desk.hear(Wanted.PAYMENT_METHOD, timeout):
             raise Ending(E.EXPIRED, f"no payment within {timeout}")
-        self._has_new_payment_method = False
 
-    async def _ship(self) -> None:
-        self._stop_if_asked()
-        order = self._order
-        shipment_id = f"{order.id}:{len(order.shipments) + 1}"
-        self._parcel, self._steps_taken = Parcel(), 0
-        self._tell(E.SHIPMENT_REQUESTED, shipment=shipment_id)
-        await self._write()
+    async def _hand_over(self) -> None:
+        parcel = self._desk.parcel = Parcel(self._journal, self._policy, self._partner(SHIPPING_QUEUE))
+        await parcel.request()
+        self._undo.append(parcel.put_back)
         try:
-            await self._follow_parcel(shipment_id)
+            is_shipped = await parcel.hand_over()
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
             # Nobody follows the parcel any more: somebody has terminated its workflow.
-            await self._write()
             raise Ending(E.FAILED, f"the parcel was lost sight of: {error}") from error
-        if order.shipment.status is ShipmentStatus.RECALLED:
-            await self._write()
-            if not self._parcel.is_called_back:
-                raise Ending(E.CANCELLED, "the parcel was called back from outside", actor="temporal")
-            await workflow.wait_condition(self._is_asked_to_stop)
-            self._stop_if_asked()
+        if not is_shipped:
+            await self._after_recall(parcel)
+        # Nothing can be undone any more.
+        self._undo.clear()
 
-    async def _follow_parcel(self, shipment_id: str) -> None:
-        details = self._order.details
-        self._undo.append(partial(self._put_goods_back, self._order.shipment))
-        parcel = self._parcel.handle = await workflow.start_child_workflow(
-            ShippingWorkflow.run,
-            ShipOrder(shipment_id, details.lines, details.shipping_address),
-            id=shipment_workflow_id(shipment_id),
-            task_queue=SHIPPING_QUEUE,
-            # Should the order be terminated, its parcel comes back by itself if it still can.
-            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-        )
-        while not parcel.done():
-            await workflow.wait_condition(lambda: parcel.done() or bool(self._unwritten))
-            if not parcel.done():
-                await self._write()
-        self._take(await parcel)
+    async def _after_recall(self, parcel: Parcel) -> None:
+        await self._write()
+        if parcel.is_refused:
+            self._desk.stop_if_asked()
+            tries = len(parcel.refusals)
+            raise Ending(E.FAILED, f"the carrier refused the parcel {tries} times: {parcel.refusals[-1]}")
+        if not parcel.is_called_back:
+            raise Ending(E.CANCELLED, "the parcel was called back from outside", by=OUTSIDE)
+        await workflow.wait_condition(self._desk.is_asked_to_stop)
+        self._desk.stop_if_asked()
+
+    async def _collect(self) -> None:
+        """Take the money of a parcel that is on its way, if it was only held ready so far."""
+        if self._order.payment.status is PaymentStatus.CAPTURED:
+            return
+        assert self._authorization
+        is_taken = await self._cashier.capture(self._authorization)
+        while not is_taken:
+            self._tell(E.STUCK, reason=UNPAID_GOODS)
+            await self._write()
+            if await self._desk.hear(Wanted.PAYMENT_METHOD, unless=self._has_come_to_an_end):
+                request = self._authorization = await self._cashier.request(capture=True)
+                is_taken = self._cashier.settle(request, await self._cashier.authorize(request))
+            elif await self._arrival() is not ShipmentStatus.DELIVERED:
+                return
+
+    async def _deliver(self) -> None:
+        arrival = await self._arrival()
+        if arrival is not ShipmentStatus.DELIVERED:
+            assert self._authorization
+            self._undo.append(partial(self._cashier.give_back, self._authorization))
+            raise Ending(E.FAILED, f"the parcel was {arrival}")
+
+    def _has_come_to_an_end(self) -> bool:
+        parcel = self._desk.parcel
+        return parcel is not None and parcel.is_done and self._order.shipment.status not in ARRIVED
+
+    async def _arrival(self) -> ShipmentStatus:
+        assert self._desk.parcel
+        try:
+            return await self._desk.parcel.arrive()
+        except ChildWorkflowError as error:
+            raise Ending(E.FAILED, f"the parcel was lost sight of: {error}") from error
 
     # Undoing
 
     async def _give_payment_back(self) -> None:
-        request = self._payment_cancellation
+        request = self._desk.payment_cancellation
         assert request
         await self._undo_everything()
-        self._tell(E.PAYMENT_CANCELLED, request.actor, reason=request.reason)
+        until_when = self._in(self._policy.payment_timeout)
+        self._tell(E.PAYMENT_CANCELLED, request, reason=request.reason, until=until_when)
         await self._write()
-        self._payment_cancellation = None
+        self._desk.payment_cancellation = None
 
     async def _undo_everything(self) -> None:
         while self._undo:
             await self._undo.pop()()
-
-    async def _refund(self, charge: Charge) -> None:
-        key = self._order.payment.next_key(self._order.id, "refund")
-        self._tell(E.REFUND_REQUESTED, key=key, charge=charge.key, **asdict(charge.amount))
-        await self._write()
-        answer = await workflow.execute_activity_method(
-            PaymentActivities.refund, Refund(key, charge), task_queue=PAYMENTS_QUEUE, **PARTNER
-        )
-        self._tell(E.REFUNDED, key=key, charge=charge.key, reference=answer.reference, **asdict(answer.returned))
-
-    async def _put_goods_back(self, shipment: Shipment) -> None:
-        # A parcel that was called back has done so itself; this is for one that nobody follows any more.
-        if shipment.status is not ShipmentStatus.RECALLED:
-            await workflow.execute_activity_method(
-                ShippingActivities.put_back, shipment.id, task_queue=SHIPPING_QUEUE, **PARTNER
-            )
 
     # What people ask of it
 
     @workflow.update
     async def cancel(self, message: CancelOrder) -> None:
         """End the order and undo everything; returns when that is done. Refused once the parcel is leaving."""
-        await self._cancel(message)
-        await workflow.wait_condition(lambda: self._ended)
-        if self._order.status is not OrderStatus.CANCELLED:
-            raise refused(f"the order was {self._order.status} first")
+        await self._desk.answer("cancel", message, self._desk.cancel)
 
     @cancel.validator
-    def _check_cancel(self, message: CancelOrder) -> None:
-        self._refuse_after_dispatch("cancelled")
+    def _may_cancel(self, message: CancelOrder) -> None:
+        self._desk.refuse_late_cancel_beyond_limit()
 
     @workflow.update
-    async def cancel_payment(self, message: CancelPayment) -> None:
-        """Take no money, or give it back; the order then waits for another payment method."""
-        self._tell(E.PAYMENT_CANCEL_REQUESTED, message.actor, reason=message.reason)
-        await self._call_parcel_back("cancel_payment", message.actor)
-        # While the parcel was asked, another message may have done the same.
-        self._check_cancel_payment(message)
-        self._payment_cancellation = message
-        if self._order.payment.status is PaymentStatus.UNPAID:
-            # It is not due yet: when it is, the lifecycle finds this note.
-            await self._write()
-            return
-        await workflow.wait_condition(lambda: self._ended or self._payment_cancellation is None)
+    async def review(self, message: ReviewOrder) -> None:
+        """Let an order in review go on, or end it; a rejection returns when everything is undone."""
+        await self._desk.answer("review", message, self._desk.review)
 
-    @cancel_payment.validator
-    def _check_cancel_payment(self, message: CancelPayment) -> None:
-        self._refuse_after_dispatch("given its money back")
-        self._refuse_while_cancelling()
-        status = self._order.payment.status
-        if status not in (PaymentStatus.UNPAID, PaymentStatus.PENDING, PaymentStatus.CAPTURED):
-            raise refused(f"the payment is {status}: there is nothing to cancel")
+    @review.validator
+    def _may_review(self, message: ReviewOrder) -> None:
+        self._desk.refuse_beyond_limit()
 
     @workflow.update
-    async def retry_payment(self, message: RetryPayment) -> None:
-        """Try another payment method."""
-        self._tell(E.PAYMENT_METHOD_CHANGED, message.actor, payment_method=message.payment_method)
-        self._has_new_payment_method = True
-        await self._write()
+    async def amend(self, message: AmendOrder) -> None:
+        """Answer a shortage with smaller quantities."""
+        await self._desk.answer("amend", message, self._desk.amend)
 
-    @retry_payment.validator
-    def _check_retry_payment(self, message: RetryPayment) -> None:
-        self._refuse_while_cancelling()
-        order = self._order
-        waiting = order.status is OrderStatus.PAYMENT_FAILED and order.payment.status is not PaymentStatus.PENDING
-        if not waiting or self._has_new_payment_method:
-            raise refused(f"the order is {order.status}: it doesn't wait for another payment method")
+    @amend.validator
+    def _may_amend(self, message: AmendOrder) -> None:
+        self._desk.refuse_beyond_limit()
 
     @workflow.update
     async def change_address(self, message: ChangeAddress) -> None:
         """Send the parcel elsewhere; refused once it is leaving."""
-
-        def note(accepted: bool) -> None:
-            if accepted:
-                self._tell(E.ADDRESS_CHANGED, message.actor, address=asdict(message.address))
-            else:
-                self._note_refusal("change_address", message.actor)
-
-        if self._order.status is OrderStatus.FULFILLING:
-            accepted = await self._parcel.take_new_address(message.address, note)
-        else:
-            accepted = True
-            note(accepted)
-        await self._write()
-        if not accepted:
-            raise refused(TOO_LATE)
+        await self._desk.answer("change_address", message, self._desk.change_address)
 
     @change_address.validator
-    def _check_change_address(self, message: ChangeAddress) -> None:
-        self._refuse_after_dispatch("sent elsewhere")
-        self._refuse_while_cancelling()
+    def _may_change_address(self, message: ChangeAddress) -> None:
+        self._desk.refuse_beyond_limit()
 
-    # What its parcel tells it
+    @workflow.update
+    async def cancel_payment(self, message: CancelPayment) -> None:
+        """Take no money, or give it back; the order then waits for another payment method."""
+        await self._desk.answer("cancel_payment", message, self._desk.cancel_payment)
+
+    @cancel_payment.validator
+    def _may_cancel_payment(self, message: CancelPayment) -> None:
+        self._desk.refuse_beyond_limit()
+
+    @workflow.update
+    async def retry_payment(self, message: RetryPayment) -> None:
+        """Try another payment method."""
+        await self._desk.answer("retry_payment", message, self._desk.retry_payment)
+
+    @retry_payment.validator
+    def _may_retry_payment(self, message: RetryPayment) -> None:
+        self._desk.refuse_beyond_limit()
+
+    @workflow.query
+    def progress(self) -> Progress:
+        """Say what the order is doing in this moment, written down or not."""
+        return progress(self._order)
+
+    # What its parcel and the payment provider tell it
 
     @workflow.signal
-    def shipment_reported(self, report: ShipmentReport) -> None:
+    async def shipment_reported(self, report: ShipmentReport) -> None:
         """Something happened to the parcel."""
-        self._take(report)
+        if self._desk.parcel and self._order.status not in FINAL:
+            self._desk.parcel.take(report)
+            await self._write()
+
+    @workflow.signal
+    async def shipment_in_trouble(self, trouble: ShipmentTrouble) -> None:
+        """The carrier refused the parcel, or somebody doesn't answer it."""
+        await self.shipment_reported(ShipmentReport(trouble.steps))
+        if not trouble.refused:
+            await self._note_trouble(trouble.reason)
+        elif self._desk.parcel:
+            self._desk.parcel.refused(trouble)
+            await self._write()
 
     @workflow.signal
     def shipment_answered(self, answer: ShipmentAnswer) -> None:
         """The parcel answers a request."""
-        self._parcel.answered(answer)
+        if self._desk.parcel:
+            self._desk.parcel.answered(answer)
+
+    @workflow.signal
+    async def payment_noticed(self, notice: PaymentNotice) -> None:
+        """The payment provider has news; the same news twice is one."""
+        if notice.id in self._notices or not self._desk.count():
+            return
+        self._notices.add(notice.id)
+        self._tell(E.PAYMENT_NOTICED, notice, notice=notice.id, kind=notice.kind, reference=notice.reference)
+        if notice.problem:
+            await self._note_trouble(notice.problem)
+        await self._write()
 
     # How it does these things
 
-    def _tell(self, event: EventType, actor: str = SYSTEM, at: datetime | None = None, **data: Any) -> None:
-        self._unwritten.append(self._order.record(event, at or workflow.now(), actor, **data))
+    def _partner(self, queue: str) -> Partner:
+        return Partner(queue, self._policy.partners, self._note_trouble)
 
-    async def _write(self) -> None:
-        # One at a time, so that nobody ever reads event 6 before event 5.
-        async with self._writing:
-            if not self._unwritten:
-                return
-            events, self._unwritten = self._unwritten, []
-            while not await self._record(events):
-                # A worker that died in the middle of an update left more than this. The history is longer after a
-                # rest, and then this decision is the newer one.
-                await workflow.sleep(STALE_REST)
-
-    async def _record(self, events: list[Event]) -> bool:
-        info = workflow.info()
-        entry = RecordEvents(self._order, events, info.run_id, info.get_current_history_length())
-        try:
-            await workflow.execute_local_activity_method(LedgerActivities.record, entry, **LEDGER)
-        except ApplicationError as error:
-            if error.type == StaleWrite.__name__:
-                return False
-            raise
-        return True
-
-    async def _wait(self, condition: Callable[[], bool], timeout: timedelta) -> bool:
-        """Wait for the condition; False when it did not come in time."""
-        try:
-            await workflow.wait_condition(lambda: condition() or self._cancellation is not None, timeout=timeout)
-        except TimeoutError:
-            return False
-        if self._cancellation:
-            raise self._cancellation
-        return True
-
-    def _is_asked_to_stop(self) -> bool:
-        return self._cancellation is not None or self._payment_cancellation is not None
-
-    def _stop_if_asked(self) -> None:
-        if self._cancellation:
-            raise self._cancellation
-        if self._payment_cancellation:
-            raise PaymentCalledOff
+    async def _note_trouble(self, reason: str) -> None:
+        if self._order.status not in FINAL:
+            self._tell(E.STUCK, reason=reason)
+            await self._write()
 
     async def _cancel_if_possible(self, message: CancelOrder) -> None:
         # Nobody waits for an answer here; that it was refused stands in the audit trail.
-        if self._order.status in BEFORE_DISPATCH:
-            with suppress(ApplicationError):
-                await self._cancel(message)
+        with suppress(ApplicationError):
+            await self._desk.answer("cancel", message, self._desk.cancel)
 
-    async def _cancel(self, message: CancelOrder) -> None:
-        self._tell(E.CANCEL_REQUESTED, message.actor, reason=message.reason)
-        await self._call_parcel_back("cancel", message.actor)
-        self._cancellation = self._cancellation or Ending(E.CANCELLED, message.reason, message.actor)
+    def _in(self, delay: timedelta) -> str:
+        return (workflow.now() + delay).isoformat()
 
-    async def _call_parcel_back(self, request: str, actor: str) -> None:
-        def note(accepted: bool) -> None:
-            if not accepted:
-                self._note_refusal(request, actor)
 
-        if self._order.status is OrderStatus.FULFILLING and not await self._parcel.come_back(note):
-            await self._write()
-            raise refused(TOO_LATE)
-
-    def _note_refusal(self, request: str, actor: str) -> None:
-        self._tell(E.REFUSED, actor, request=request, reason=TOO_LATE)
-
-    def _take(self, report: ShipmentReport) -> None:
-        news, self._steps_taken = report.steps[self._steps_taken :], len(report.steps)
-        for step in news:
-            facts = {name: value for name, value in asdict(step).items() if value is not None}
-            del facts["status"], facts["at"]
-            self._tell(E(step.status), at=step.at, **facts)
-            if step.status is ShipmentStatus.DISPATCHED:
-                # Nothing can be undone any more.
-                self._undo.clear()
-
-    def _refuse_after_dispatch(self, what: str) -> None:
-        status = self._order.status
-        if status not in BEFORE_DISPATCH:
-            raise refused(f"the order is {status}: it can't be {what} any more")
-
-    def _refuse_while_cancelling(self) -> None:
-        if self._cancellation:
-            raise refused("the order is being cancelled")
+def _reject_unknown(free: dict[str, int | None]) -> dict[str, int]:
+    if unknown := sorted(sku for sku, there in free.items() if there is None):
+        raise Ending(E.REJECTED, f"the shop has no {', '.join(unknown)}")
+    return {sku: there for sku, there in free.items() if there is not None}

@@ -1,40 +1,122 @@
-"""What an order asks of its parcel while that is at work."""
+"""An order's parcel while it is at work: what the order asks of it, and what it hears from it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict
 from typing import TypeAlias
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError
-from temporalio.workflow import ChildWorkflowHandle
+from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from orders.contracts import ChangeLabel, Request, ShipmentAnswer, ShipmentReport
+    from orders.activities.shipping import ShippingActivities
+    from orders.contracts import (
+        SHIPPING_QUEUE,
+        ChangeLabel,
+        Request,
+        ShipmentAnswer,
+        ShipmentReport,
+        ShipmentTrouble,
+        ShipOrder,
+        shipment_workflow_id,
+    )
     from orders.details import Address
-    from orders.model import ShipmentStatus
+    from orders.model import EventType, OrderStatus, ShipmentStatus
+    from orders.policy import Policy
+    from orders.workflows.journal import Journal
     from orders.workflows.shipping import ShippingWorkflow
+    from orders.workflows.steps import Partner
 
+E = EventType
 Handle: TypeAlias = ChildWorkflowHandle[ShippingWorkflow, ShipmentReport]
 
 
-@dataclass
 class Parcel:
     """A ``ShippingWorkflow`` as its order sees it; it alone knows whether it is too late to ask something of it."""
 
-    handle: Handle | None = None
-    is_called_back: bool = False
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _requests: int = 0
-    _answers: dict[int, bool] = field(default_factory=dict)
-    _on_answer: dict[int, Callable[[bool], None]] = field(default_factory=dict)
+    def __init__(self, journal: Journal, policy: Policy, shippers: Partner) -> None:
+        self._order, self._tell, self._write = journal.order, journal.tell, journal.write
+        self._policy = policy
+        self._shippers = shippers
+        self._handle: Handle | None = None
+        self._has_begun = False
+        self.is_called_back = False
+        self.refusals: list[str] = []
+        self._steps_seen = 0
+        self._asking = asyncio.Lock()
+        self._requests = 0
+        self._answers: dict[int, bool] = {}
+        self._on_answer: dict[int, Callable[[bool], None]] = {}
 
-    async def come_back(self, on_answer: Callable[[bool], None]) -> bool:
+    # For the story
+
+    async def request(self) -> None:
+        """Note that the order is going to be shipped."""
+        self._tell(E.SHIPMENT_REQUESTED, shipment=f"{self._order.id}:{len(self._order.shipments) + 1}")
+        await self._write()
+
+    async def hand_over(self) -> bool:
+        """Ship; False when it came back: because it was called back, or because no carrier takes it.
+
+        Raises:
+            WorkflowAlreadyStartedError: a parcel with this id is at work, or was.
+            ChildWorkflowError: nobody follows it any more: somebody has terminated its workflow.
+        """
+        try:
+            self._handle = await self._start()
+        finally:
+            self._has_begun = True
+        tried = 0
+        while not self._is_shipped():
+            await workflow.wait_condition(
+                lambda: self.is_done or self._is_shipped() or len(self.refusals) > tried  # noqa: B023
+            )
+            if self._is_shipped():
+                break
+            if self.is_done:
+                await self.arrive()
+                if self._order.shipment.status is ShipmentStatus.RECALLED:
+                    return False
+            else:
+                tried += 1
+                await self._after_refusal(tried)
+        return True
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether no carrier takes it, after as many tries as the shop's rules allow."""
+        return len(self.refusals) >= self._policy.dispatch_attempts
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more will be heard of it but what its last report says."""
+        return self._handle is not None and self._handle.done()
+
+    async def arrive(self) -> ShipmentStatus:
+        """Wait for its end, and say which it was.
+
+        Raises:
+            ChildWorkflowError: nobody follows it any more.
+        """
+        assert self._handle
+        self.take(await self._handle)
+        return self._order.shipment.status
+
+    async def put_back(self) -> None:
+        """Have its goods put back, if it is one that nobody follows any more; otherwise it has done so itself."""
+        if self._order.shipment.status is not ShipmentStatus.RECALLED:
+            await self._shippers.ask(ShippingActivities.put_back, self._order.shipment.id)
+
+    # For those who change their mind
+
+    async def come_back(self) -> bool:
         """Ask it to stop and to put everything back; False if it is leaving already."""
         self.is_called_back = True
-        number = self._number(on_answer)
+        number = self._number(lambda accepted: None)
         return await self._ask(number, lambda handle: handle.signal(ShippingWorkflow.recall, Request(number)))
 
     async def take_new_address(self, address: Address, on_answer: Callable[[bool], None]) -> bool:
@@ -43,11 +125,66 @@ class Parcel:
         change = ChangeLabel(number, address)
         return await self._ask(number, lambda handle: handle.signal(ShippingWorkflow.change_label, change))
 
+    # What it says itself
+
+    def take(self, report: ShipmentReport) -> None:
+        """Note what is new in a report."""
+        news, self._steps_seen = report.steps[self._steps_seen :], max(self._steps_seen, len(report.steps))
+        for step in news:
+            facts = {name: value for name, value in asdict(step).items() if value is not None}
+            del facts["status"], facts["at"]
+            self._tell(E(step.status), at=step.at, **facts)
+
+    def refused(self, trouble: ShipmentTrouble) -> None:
+        """Note that the carrier did not take it."""
+        self.refusals.append(trouble.reason)
+        attempt, most = len(self.refusals), self._policy.dispatch_attempts
+        self._tell(E.DISPATCH_FAILED, attempt=attempt, of=most, reason=trouble.reason)
+
     def answered(self, answer: ShipmentAnswer) -> None:
-        """Take the parcel's answer, and act on it before anything that the parcel reports later."""
+        """Take its answer, and act on it before anything that it reports later."""
         if answer.number not in self._answers:
             self._answers[answer.number] = answer.accepted
             self._on_answer[answer.number](answer.accepted)
+
+    # How it does these things
+
+    async def _start(self) -> Handle:
+        details = self._order.details
+        shipment_id = self._order.shipment.id
+        return await workflow.start_child_workflow(
+            ShippingWorkflow.run,
+            ShipOrder(
+                shipment_id,
+                details.lines,
+                details.shipping_address,
+                self._policy.partners,
+                self._policy.delivery_timeout,
+            ),
+            id=shipment_workflow_id(shipment_id),
+            task_queue=SHIPPING_QUEUE,
+            # Should the order be terminated, its parcel comes back by itself if it still can.
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+        )
+
+    def _is_shipped(self) -> bool:
+        return self._order.status is OrderStatus.SHIPPED
+
+    async def _after_refusal(self, tried: int) -> None:
+        """Call it back in the end; else have it tried again after a while, or as soon as it is to go elsewhere."""
+        if self.is_refused:
+            await self.come_back()
+            return
+        address = self._order.details.shipping_address
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self.is_done or self._order.details.shipping_address != address,
+                timeout=self._policy.dispatch_retry_after * 2 ** (tried - 1),
+            )
+        if self._handle and not self.is_done:
+            # It may be called back in this very moment: its report then says so.
+            with suppress(ApplicationError):
+                await self._handle.signal(ShippingWorkflow.try_again)
 
     def _number(self, on_answer: Callable[[bool], None]) -> int:
         self._requests += 1
@@ -60,9 +197,12 @@ class Parcel:
             return await self._ask_alone(number, ask)
 
     async def _ask_alone(self, number: int, ask: Callable[[Handle], Awaitable[None]]) -> bool:
-        await workflow.wait_condition(lambda: self.handle is not None)
-        handle = self.handle
-        assert handle
+        await workflow.wait_condition(lambda: self._has_begun)
+        handle = self._handle
+        if handle is None:
+            # Another one is in its place: nothing of this one is at work.
+            self.answered(ShipmentAnswer(number, accepted=True))
+            return True
         if not handle.done():
             try:
                 await ask(handle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -11,18 +11,24 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from orders.activities.shipping import ShippingActivities
     from orders.contracts import (
+        SHIPPING_QUEUE,
+        CarrierEvent,
         ChangeLabel,
+        Dispatched,
         Request,
         ShipmentAnswer,
         ShipmentReport,
         ShipmentStep,
+        ShipmentTrouble,
         ShipOrder,
+        Track,
     )
-    from orders.model import ShipmentStatus
-    from orders.workflows.steps import PARTNER, undisturbed, until
+    from orders.model import ARRIVED, SHIPMENT_MOVES, ShipmentStatus
+    from orders.workflows.steps import Partner, undisturbed, until
 
 LOOK_AGAIN = timedelta(hours=6)
 """How often a carrier is asked for a parcel's whereabouts when it doesn't say when to ask."""
+AT_MOST_EVERY = timedelta(seconds=1)
 
 
 @workflow.defn
@@ -33,44 +39,95 @@ class ShippingWorkflow:
     def __init__(self, request: ShipOrder) -> None:
         self._request = request
         self._address = request.address
+        self._partner = Partner(SHIPPING_QUEUE, request.partners, self._report_trouble)
         self._steps: list[ShipmentStep] = []
         self._recalled = False
         self._leaving = False
+        self._may_try = True
+        self._heard: set[str] = set()
+        self._early: list[CarrierEvent] = []
 
     @workflow.run
     async def run(self, request: ShipOrder) -> ShipmentReport:
-        """Ship the goods; the report ends with ``delivered``, or with ``recalled`` if the order changed its mind."""
+        """Ship the goods; the report ends where the parcel did: ``recalled`` if the order changed its mind."""
         return await undisturbed(self._ship(), on_cancel=self._stop_if_possible)
 
     async def _ship(self) -> ShipmentReport:
-        self._steps += (
-            await until(
-                lambda: self._recalled,
-                workflow.execute_activity_method(ShippingActivities.prepare, self._request, **PARTNER),
-            )
-            or []
-        )
-        if self._recalled:
-            await workflow.execute_activity_method(ShippingActivities.put_back, self._request.shipment_id, **PARTNER)
-            self._steps.append(ShipmentStep(ShipmentStatus.RECALLED, workflow.now()))
+        prepared = self._partner.ask(ShippingActivities.prepare, self._request)
+        self._steps += await until(lambda: self._recalled, prepared) or []
+        if dispatched := await self._hand_over():
+            await self._follow(dispatched)
         else:
-            await self._send()
+            await self._partner.ask(ShippingActivities.put_back, self._request.shipment_id)
+            self._steps.append(ShipmentStep(ShipmentStatus.RECALLED, workflow.now()))
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._report()
 
-    async def _send(self) -> None:
-        # From here on nobody can say any more whether the parcel has left: no recall, no other address.
-        self._leaving = True
-        request = replace(self._request, address=self._address)
-        dispatched = await workflow.execute_activity_method(ShippingActivities.dispatch, request, **PARTNER)
+    async def _hand_over(self) -> Dispatched | None:
+        """Try as often as the order says; None when it calls the parcel back."""
+        while not self._recalled:
+            # From here on nobody can say any more whether the parcel has left: no recall, no other address.
+            self._leaving = True
+            request = replace(self._request, address=self._address)
+            answer = await self._partner.ask(ShippingActivities.dispatch, request)
+            if answer.dispatched:
+                return answer.dispatched
+            self._leaving = self._may_try = False
+            trouble = ShipmentTrouble(answer.refused or "", refused=True, steps=self._steps)
+            if not await self._tell_order("shipment_in_trouble", trouble):
+                # Nobody is left who could have it tried again.
+                self._recalled = True
+            await workflow.wait_condition(lambda: self._may_try or self._recalled)
+        return None
+
+    async def _follow(self, dispatched: Dispatched) -> None:
         self._steps += dispatched.steps
         tracking = dispatched.tracking
-        if tracking.status is not ShipmentStatus.DELIVERED:
+        self._note(tracking.status, tracking.at)
+        for event in self._early:
+            self._note(event.status, event.at, event.note)
+        look_again = tracking.look_again_after
+        while self._last not in ARRIVED:
             await self._tell_order("shipment_reported", self._report())
-        while tracking.status is not ShipmentStatus.DELIVERED:
-            await workflow.sleep(tracking.look_again_after or LOOK_AGAIN)
-            tracking = await workflow.execute_activity_method(ShippingActivities.track, dispatched.track, **PARTNER)
-        self._steps.append(ShipmentStep(ShipmentStatus.DELIVERED, tracking.at))
+            look_again = await self._wait_for_news(dispatched.track, look_again)
+
+    async def _wait_for_news(self, track: Track, look_again: timedelta | None) -> timedelta | None:
+        """Wait for the carrier's word, and ask for it now and then; say so once when it is overdue."""
+        known = len(self._steps)
+        overdue: datetime | None = workflow.now() + self._request.delivery_timeout
+
+        def has_news() -> bool:
+            return len(self._steps) > known
+
+        while not has_news():
+            look_at = workflow.now() + max(look_again or LOOK_AGAIN, AT_MOST_EVERY)
+            wake_at = min(look_at, overdue) if overdue else look_at
+            try:
+                await workflow.wait_condition(has_news, timeout=wake_at - workflow.now())
+            except TimeoutError:
+                if wake_at == overdue:
+                    overdue = None
+                    await self._report_trouble(f"no news of the parcel for {self._request.delivery_timeout}")
+                elif tracking := await until(has_news, self._partner.ask(ShippingActivities.track, track)):
+                    self._note(tracking.status, tracking.at)
+                    look_again = tracking.look_again_after
+        return look_again
+
+    # What its carrier tells
+
+    @workflow.signal
+    def carrier_event(self, event: CarrierEvent) -> None:
+        """Hear where the parcel is; what comes twice, or after what follows it, changes nothing."""
+        if event.id in self._heard:
+            return
+        self._heard.add(event.id)
+        if self._steps and self._last in (ShipmentStatus.DISPATCHED, ShipmentStatus.IN_TRANSIT):
+            self._note(event.status, event.at, event.note)
+        else:
+            # The carrier's word may be here before its answer to the hand-over.
+            self._early.append(event)
+
+    # What its order asks
 
     @workflow.signal
     async def recall(self, request: Request) -> None:
@@ -87,6 +144,21 @@ class ShippingWorkflow:
             self._address = change.address
         await self._tell_order("shipment_answered", ShipmentAnswer(change.number, accepted))
 
+    @workflow.signal
+    def try_again(self) -> None:
+        """Try the hand-over once more, after the carrier has refused it."""
+        self._may_try = True
+
+    # How it does these things
+
+    @property
+    def _last(self) -> ShipmentStatus:
+        return self._steps[-1].status
+
+    def _note(self, status: ShipmentStatus, at: datetime, note: str | None = None) -> None:
+        if status in SHIPMENT_MOVES[self._last]:
+            self._steps.append(ShipmentStep(status, at, note=note))
+
     async def _stop_if_possible(self) -> None:
         self._stop()
 
@@ -96,12 +168,18 @@ class ShippingWorkflow:
     def _report(self) -> ShipmentReport:
         return ShipmentReport(self._steps)
 
-    async def _tell_order(self, signal: str, message: ShipmentReport | ShipmentAnswer) -> None:
+    async def _report_trouble(self, reason: str) -> None:
+        await self._tell_order("shipment_in_trouble", ShipmentTrouble(reason, refused=False, steps=self._steps))
+
+    async def _tell_order(self, signal: str, message: ShipmentReport | ShipmentAnswer | ShipmentTrouble) -> bool:
+        """Signal the order; False if it is gone."""
         order = workflow.info().parent
         if order is None:
-            return
+            return False
         try:
             await workflow.get_external_workflow_handle(order.workflow_id, run_id=order.run_id).signal(signal, message)
         except ApplicationError as gone:
             # The parcel is under way all the same, and the log says that nobody is waiting for it.
             workflow.logger.warning("the order of shipment %s is gone: %s", self._request.shipment_id, gone)
+            return False
+        return True

@@ -3,39 +3,82 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from orders.errors import StaleWrite
+    from orders.errors import PartnerMisuse, sayable
+    from orders.policy import Patience
 
 T = TypeVar("T")
+Argument = TypeVar("Argument")
+
+LONGEST_PATIENCE = timedelta(hours=1)
+"""How long at most one activity goes on trying before the next one takes over: what an operator has mended meanwhile
+is noticed, and a partner that is away for weeks costs a few events an hour."""
 
 
-class StepOptions(TypedDict):
-    """What the activities of one kind have in common."""
+@dataclass(frozen=True)
+class Partner:
+    """Somebody outside, reached through a task queue, who may be slow or away.
 
-    start_to_close_timeout: timedelta
-    retry_policy: RetryPolicy
+    No call is ever given up. One that has had no answer for ``patience.stuck_after`` is reported, and goes on.
+    """
+
+    queue: str
+    patience: Patience
+    report: Callable[[str], Awaitable[None]]
+
+    async def ask(self, activity: Callable[[Any, Argument], Awaitable[T]], argument: Argument) -> T:
+        """Ask until there is an answer; the partner knows a repeated question by its key."""
+        patience = self.patience.stuck_after
+        is_reported = False
+        while True:
+            try:
+                return await self._ask_for(patience, activity, argument)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                reason = f"{activity.__name__}: {_reason(error)}"
+            if not is_reported:
+                is_reported = True
+                await self.report(reason)
+            await workflow.sleep(self.patience.retry_at_most_after)
+            patience = max(patience, min(2 * patience, LONGEST_PATIENCE))
+
+    async def _ask_for(
+        self, patience: timedelta, activity: Callable[[Any, Argument], Awaitable[T]], argument: Argument
+    ) -> T:
+        answer: T = await workflow.execute_activity_method(
+            activity,
+            argument,
+            task_queue=self.queue,
+            start_to_close_timeout=self.patience.timeout,
+            schedule_to_close_timeout=patience,
+            retry_policy=RetryPolicy(
+                initial_interval=self.patience.retry_after,
+                maximum_interval=self.patience.retry_at_most_after,
+                non_retryable_error_types=[PartnerMisuse.__name__],
+            ),
+        )
+        return answer
 
 
-# No attempt limit anywhere: a partner or a database that is away makes an order wait, never go wrong.
-PARTNER = StepOptions(
-    start_to_close_timeout=timedelta(seconds=15),
-    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1)),
-)
-LEDGER = StepOptions(
-    start_to_close_timeout=timedelta(seconds=10),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=100),
-        maximum_interval=timedelta(seconds=10),
-        non_retryable_error_types=[StaleWrite.__name__],
-    ),
-)
+def _reason(error: BaseException) -> str:
+    """What the innermost error says that a partner's adapter raised; none was raised where nobody answered."""
+    reason = "no answer"
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ApplicationError):
+            reason = sayable(cause.type, cause.message)
+        cause = cause.__cause__
+    return reason
 
 
 async def undisturbed(story: Coroutine[Any, Any, T], on_cancel: Callable[[], Coroutine[Any, Any, None]]) -> T:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,15 +18,27 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.dependencies import Services
-from api.service import OrderService
-from orders.contracts import ORDERS_QUEUE, Policy
+from orders.contracts import ORDERS_QUEUE
 from orders.ledger.engine import Database
-from orders.ledger.reader import LedgerReader
-from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.policy import Policy, ReviewMode
+from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WebhookSettings, WorkerSettings, load
 from orders.temporal import connect
 from tests.examples import body
 from workers.queues import QUEUES
 from workers.runner import worker
+
+NO_REVIEW = Policy(review_mode=ReviewMode.OFF)
+CARRIER_SECRETS = ["an old secret of the carrier", "a new secret of the carrier"]
+STRIPE_SECRET = "whsec_0123456789abcdef"
+
+
+def signed(event: Any, secret: str = CARRIER_SECRETS[1], age: int = 0) -> dict[str, Any]:
+    """What ``POST`` needs to send an event as a carrier does."""
+    content = json.dumps(event).encode()
+    at = str(int(time.time()) - age)
+    signature = hmac.new(secret.encode(), at.encode() + b"." + content, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "Webhook-Signature": f"t={at},v1={signature}"}
+    return {"content": content, "headers": headers}
 
 
 @dataclass
@@ -65,13 +81,13 @@ def http_of(services: Services) -> httpx2.AsyncClient:
 
 @pytest.fixture(scope="session")
 def services_with(client: Client, database: Database) -> Callable[[Policy], Services]:
-    return lambda policy: _services(client, database, policy)
+    return lambda policy: services_of(client, database, policy)
 
 
 @pytest.fixture
 async def idle_api(idle_client: Client, database: Database) -> AsyncIterator[Api]:
     """No worker runs: what is asked of Temporal is never done."""
-    async with http_of(_services(idle_client, database, Policy(), timeout=timedelta(seconds=1))) as http:
+    async with http_of(services_of(idle_client, database, Policy(), timeout=timedelta(seconds=1))) as http:
         yield Api(http)
 
 
@@ -82,21 +98,24 @@ async def api_without_payments(
     """Nobody works on the queue of payments: what is asked of the provider is not answered."""
     client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-unpaid"}))
     work = QUEUES[ORDERS_QUEUE](database, load(PartnerSettings))
-    services = _services(client, database, Policy(review_timeout=timedelta(0)), timeout=timedelta(seconds=1))
+    services = services_of(client, database, NO_REVIEW, timeout=timedelta(seconds=1))
     async with worker(client, ORDERS_QUEUE, work, load(WorkerSettings)), http_of(services) as http:
         yield Api(http)
 
 
-def _services(
+def services_of(
     client: Client, database: Database, policy: Policy, timeout: timedelta = timedelta(seconds=10)
 ) -> Services:
-    return Services(client, database, OrderService(client, LedgerReader(database), policy, timeout))
+    webhooks = load(
+        WebhookSettings, CARRIER_WEBHOOK_SECRETS=",".join(CARRIER_SECRETS), STRIPE_WEBHOOK_SECRETS=STRIPE_SECRET
+    )
+    return Services.of(client, database, policy, timeout, webhooks)
 
 
 @pytest.fixture
 async def api(services_with: Callable[[Policy], Services], working: None) -> AsyncIterator[Api]:
     """No review: an order goes on at once."""
-    async with http_of(services_with(Policy(review_timeout=timedelta(0)))) as http:
+    async with http_of(services_with(NO_REVIEW)) as http:
         yield Api(http)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx2
@@ -11,12 +12,10 @@ import pytest
 
 from api.app import create_app
 from api.dependencies import Services
-from api.service import OrderService
 from cli.embedded import free_port
-from orders.contracts import Policy
 from orders.ledger.engine import Database
-from orders.ledger.reader import LedgerReader
-from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, load
+from orders.policy import Policy
+from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, WebhookSettings, load
 from orders.temporal import connect
 from tests.api.conftest import Api, http_of
 from tests.examples import body
@@ -28,8 +27,7 @@ async def away() -> AsyncIterator[httpx2.AsyncClient]:
     settings = load(TemporalSettings, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
     database = Database(load(DatabaseSettings, DATABASE_URL=f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/orders"))
     client = await connect(settings, lazy=True)
-    orders = OrderService(client, LedgerReader(database), Policy(), timedelta(seconds=1))
-    async with http_of(Services(client, database, orders)) as http:
+    async with http_of(Services.of(client, database, Policy(), timedelta(seconds=1), load(WebhookSettings))) as http:
         yield http
     database.close()
 
@@ -73,7 +71,7 @@ async def test_an_api_that_starts_waits_for_its_servers_and_says_so(
 ) -> None:
     settings = load(TemporalSettings, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
     there = services_with(Policy())
-    waiting = Services(await connect(settings, lazy=True), there.database, there.orders)
+    waiting = replace(there, client=await connect(settings, lazy=True))
     app = create_app(load(ApiSettings), waiting)
     async with app.router.lifespan_context(app):
         async with asyncio.timeout(10):

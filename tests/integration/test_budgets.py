@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from temporalio.client import Client
 
 from orders.contracts import (
     ORDERS_QUEUE,
     PlaceOrder,
-    Policy,
     order_workflow_id,
     shipment_workflow_id,
 )
 from orders.ledger.engine import Database
 from orders.model import OrderStatus
+from orders.policy import Policy, ReviewMode
 from orders.workflows.order import OrderWorkflow
 from tests.counting import History, Transactions
 from tests.examples import DETAILS, new_id
@@ -29,7 +29,7 @@ async def test_an_order_from_received_to_completed_keeps_its_budget(
     with Transactions(database) as counting:
         status = await client.execute_workflow(
             OrderWorkflow.run,
-            PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann", Policy(review_timeout=timedelta(0))),
+            PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann", Policy(review_mode=ReviewMode.OFF)),
             id=order_workflow_id(order_id),
             task_queue=ORDERS_QUEUE,
         )

@@ -19,7 +19,8 @@ from orders.ledger.reader import LedgerReader
 from orders.ledger.tables import events as events_table
 from orders.ledger.tables import payments, shipments
 from orders.ledger.writer import _RECORD, Ledger, _rows
-from orders.model import Event, EventType, Order, fold, receive
+from orders.model import Event, EventType, Origin
+from orders.order import Order, fold, receive
 from orders.settings import DatabaseSettings, load
 from tests.counting import Transactions
 from tests.examples import DETAILS, TOTAL, WORK, new_id
@@ -33,7 +34,7 @@ class Book:
     """An order whose events go to the ledger."""
 
     def __init__(self) -> None:
-        self.order, received = receive(new_id(), DETAILS, NOW, "ann")
+        self.order, received = receive(new_id(), DETAILS, NOW, Origin("ann", "ab" * 16))
         self.events = [received]
 
     def record(self, kind: EventType, **data: Any) -> None:
@@ -47,8 +48,9 @@ class Book:
 def paid() -> Book:
     book = Book()
     book.record(E.VALIDATED)
-    key = book.order.payment.next_key(book.order.id, "charge")
+    key = book.order.payment.next_key(book.order.id, "authorize")
     book.record(E.PAYMENT_REQUESTED, key=key, amount=TOTAL, currency="USD")
+    book.record(E.PAYMENT_AUTHORIZED, key=key, amount=TOTAL, currency="USD", reference="ref")
     book.record(E.PAYMENT_CAPTURED, key=key, amount=TOTAL, currency="USD", reference="ref")
     book.record(E.SHIPMENT_REQUESTED, shipment=f"{book.order.id}:1")
     return book
@@ -60,7 +62,7 @@ async def stored(reader: LedgerReader, order_id: str) -> tuple[Order | None, lis
 
 async def test_what_was_written_is_read_and_is_the_fold_of_its_events(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
-    ledger.record(book.entry(5))
+    ledger.record(book.entry(6))
     order, events = await stored(reader, book.order.id)
     assert order == book.order == fold(book.order.id, events)
     assert events == book.events
@@ -68,10 +70,10 @@ async def test_what_was_written_is_read_and_is_the_fold_of_its_events(ledger: Le
 
 async def test_a_repeated_write_changes_nothing(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
-    ledger.record(book.entry(5))
+    ledger.record(book.entry(6))
     before = await stored(reader, book.order.id)
     for _ in range(3):
-        ledger.record(book.entry(5))
+        ledger.record(book.entry(6))
     assert await stored(reader, book.order.id) == before
 
 
@@ -89,9 +91,9 @@ async def test_a_write_adds_its_events_and_leaves_the_earlier_ones(ledger: Ledge
 
 async def test_events_can_be_read_from_behind_one(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
-    ledger.record(book.entry(5))
-    assert [event.seq for event in await reader.events(book.order.id, after=3)] == [4, 5]
-    assert await reader.events(book.order.id, after=5) == []
+    ledger.record(book.entry(6))
+    assert [event.seq for event in await reader.events(book.order.id, after=3)] == [4, 5, 6]
+    assert await reader.events(book.order.id, after=6) == []
 
 
 async def test_an_older_decision_that_comes_late_is_refused_and_changes_nothing(
@@ -113,7 +115,7 @@ async def test_a_newer_decision_replaces_one_that_never_counted(ledger: Ledger, 
     """A worker wrote, and died before its workflow task was completed; the next one decided otherwise."""
     lost, kept = paid(), Book()
     lost.order = replace(lost.order, id=kept.order.id)
-    ledger.record(lost.entry(5, history_length=3))
+    ledger.record(lost.entry(6, history_length=3))
     kept.record(E.VALIDATED)
     kept.record(E.CANCEL_REQUESTED, reason="changed my mind")
     ledger.record(kept.entry(3, history_length=5))
@@ -132,7 +134,7 @@ async def test_a_newer_decision_leaves_nothing_of_one_that_is_committed_while_it
     ledger.record(kept.entry(2, history_length=3))
     kept.record(E.CANCELLED, reason="changed my mind")
     with database.engine.connect().execution_options(isolation_level="READ COMMITTED") as late:
-        late.execute(_RECORD, _rows(lost.entry(5, history_length=4)))
+        late.execute(_RECORD, _rows(lost.entry(6, history_length=4)))
         writing = asyncio.create_task(asyncio.to_thread(ledger.record, kept.entry(1, history_length=6)))
         await asyncio.sleep(0.3)
         assert not writing.done()
@@ -144,7 +146,7 @@ async def test_a_newer_decision_leaves_nothing_of_one_that_is_committed_while_it
 
 async def test_a_reset_run_may_write_although_its_history_is_shorter(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
-    ledger.record(book.entry(5, history_length=40))
+    ledger.record(book.entry(6, history_length=40))
     again = Book()
     again.order = replace(again.order, id=book.order.id)
     ledger.record(again.entry(1, history_length=10, run_id="run-2"))
@@ -155,15 +157,15 @@ async def test_a_reset_run_may_write_although_its_history_is_shorter(ledger: Led
 
 async def test_writes_of_many_orders_at_once_do_not_disturb_each_other(ledger: Ledger, reader: LedgerReader) -> None:
     books = [paid() for _ in range(20)]
-    await asyncio.gather(*(asyncio.to_thread(ledger.record, book.entry(5)) for book in books))
+    await asyncio.gather(*(asyncio.to_thread(ledger.record, book.entry(6)) for book in books))
     assert [await reader.order(book.order.id) for book in books] == [book.order for book in books]
 
 
 async def test_the_same_write_at_once_counts_once(ledger: Ledger, database: Database) -> None:
     book = paid()
-    await asyncio.gather(*(asyncio.to_thread(ledger.record, book.entry(5)) for _ in range(10)))
+    await asyncio.gather(*(asyncio.to_thread(ledger.record, book.entry(6)) for _ in range(10)))
     with database.engine.connect() as connection:
-        for table, rows in [(events_table, 5), (payments, 1), (shipments, 1)]:
+        for table, rows in [(events_table, 6), (payments, 1), (shipments, 1)]:
             count = select(func.count()).select_from(table).where(table.c.order_id == book.order.id)
             assert connection.execute(count).scalar_one() == rows
 
@@ -171,7 +173,7 @@ async def test_the_same_write_at_once_counts_once(ledger: Ledger, database: Data
 async def test_a_write_costs_one_transaction(ledger: Ledger, database: Database) -> None:
     book = paid()
     with Transactions(database) as counting:
-        ledger.record(book.entry(5))
+        ledger.record(book.entry(6))
     assert counting.so_far == 1
 
 
@@ -183,7 +185,7 @@ async def test_an_unknown_order_is_none(reader: LedgerReader) -> None:
 async def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
     away = Database(load(DatabaseSettings, DATABASE_URL="postgresql://ann:hunter2@127.0.0.1:9/orders"))
     with pytest.raises(DependencyUnavailable, match="PostgreSQL") as refused:
-        Ledger(away).record(paid().entry(5))
+        Ledger(away).record(paid().entry(6))
     assert "hunter2" not in str(refused.value)
     away.close()
 
@@ -247,13 +249,13 @@ async def test_a_lost_connection_is_replaced_without_anybody_noticing(database_u
     settings = load(DatabaseSettings, DATABASE_URL=f"{database_url}&application_name={name}", DATABASE_POOL_SIZE=1)
     database = Database(settings)
     ledger = Ledger(database)
-    ledger.record(paid().entry(5))
+    ledger.record(paid().entry(6))
     with database.engine.connect() as connection:
         victim = connection.execute(text("select pg_backend_pid()")).scalar_one()
     await reader._database.run_async(
         lambda connection: connection.execute(text("select pg_terminate_backend(:pid)"), {"pid": victim})
     )
     book = paid()
-    ledger.record(book.entry(5))
+    ledger.record(book.entry(6))
     assert await reader.order(book.order.id) == book.order
     database.close()

@@ -41,11 +41,46 @@ def test_an_order_is_sent_elsewhere_has_its_payment_cancelled_and_is_cancelled(u
     placed = command(up, "place", "-", stdin=json.dumps(body()))
     moved = command(up, "address", placed["id"], "--street", "1 Market St", "--city", "San Francisco", "--state", "CA")
     assert moved["shipping_address"]["street"] == "1 Market St"
-    assert command(up, "payment", "cancel", placed["id"], "--reason", "wrong card")["payment"]["captured"] == "0.00"
+    assert command(up, "cancel-payment", placed["id"], "--reason", "wrong card")["payment"]["captured"] == "0.00"
     assert command(up, "cancel", placed["id"], "--reason", "ordered twice")["status"] == "cancelled"
     done = orders("watch", placed["id"], "--json", ORDERS_URL=up.url)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["type"] for event in events][-3:] == ["payment_cancel_requested", "cancel_requested", "cancelled"]
+
+
+def test_an_order_in_review_is_approved_or_rejected_and_its_progress_says_for_what_it_waits(up: Up) -> None:
+    placed = command(up, "place", "-", stdin=json.dumps(body()))
+    up.until(placed["id"], "in_review")
+    progress = command(up, "progress", placed["id"])
+    assert (progress["step"], progress["waits_for"], progress["source"]) == (
+        "review",
+        "a decision: approve or reject",
+        "workflow",
+    )
+    shown = orders("progress", placed["id"], ORDERS_URL=up.url).stdout
+    assert "waits for" in shown
+    assert command(up, "approve", placed["id"], "--note", "known customer")["id"] == placed["id"]
+    assert up.until(placed["id"], "completed")["payment"]["captured"] == "99.99"
+    other = command(up, "place", "-", stdin=json.dumps(body()))
+    up.until(other["id"], "in_review")
+    assert command(up, "reject", other["id"], "--note", "a fraud")["status"] == "rejected"
+    assert "a fraud" in orders("show", other["id"], ORDERS_URL=up.url).stdout
+
+
+def test_an_order_that_is_short_of_something_is_amended(up: Up) -> None:
+    items = [{"sku": "ABC123", "qty": 1, "price": 99.99}, {"sku": "GONE", "qty": 2, "price": 5}]
+    placed = command(up, "place", "-", stdin=json.dumps(body(items=items)))
+    up.until(placed["id"], "in_review")
+    command(up, "approve", placed["id"])
+    up.until(placed["id"], "awaiting_customer")
+    assert "0 of 2 GONE" in orders("show", placed["id"], ORDERS_URL=up.url).stdout
+    wrong = orders("amend", placed["id"], "GONE", "--json", ORDERS_URL=up.url)
+    assert (wrong.returncode, json.loads(wrong.stdout)["detail"]) == (
+        2,
+        "GONE is no quantity: write SKU=QTY, as in ABC123=2",
+    )
+    assert command(up, "amend", placed["id"], "GONE=0")["total"] == "99.99"
+    up.until(placed["id"], "completed")
 
 
 def test_people_get_a_picture_of_an_order_and_of_its_trail(up: Up) -> None:
@@ -60,10 +95,10 @@ def test_people_get_a_picture_of_an_order_and_of_its_trail(up: Up) -> None:
 
 def test_a_refusal_is_told_with_its_reason_for_people_and_for_programs(up: Up) -> None:
     placed = command(up, "place", "-", stdin=json.dumps(body()))
-    done = orders("payment", "retry", placed["id"], "tok_amex", ORDERS_URL=up.url)
+    done = orders("retry-payment", placed["id"], "tok_amex", ORDERS_URL=up.url)
     assert done.returncode == 1
     assert "Conflict: the order is in_review: it doesn't wait for another payment method" in done.stderr
-    done = orders("payment", "retry", placed["id"], "tok_amex", "--json", ORDERS_URL=up.url)
+    done = orders("retry-payment", placed["id"], "tok_amex", "--json", ORDERS_URL=up.url)
     assert json.loads(done.stdout)["status"] == 409
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.schemas import OrderBody
+from api.bodies import OrderBody
 from tests.parts import PARTS
 
 ROOT = Path(__file__).parent.parent.parent

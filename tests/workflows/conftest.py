@@ -25,13 +25,17 @@ from orders.contracts import (
     REFUSED,
     SHIPPING_QUEUE,
     CancelOrder,
+    CarrierEvent,
     PlaceOrder,
-    Policy,
+    RetryPayment,
+    ReviewOrder,
     order_workflow_id,
     shipment_workflow_id,
 )
 from orders.details import OrderDetails
-from orders.model import Order, OrderStatus, fold
+from orders.model import Event, OrderStatus, ShipmentStatus
+from orders.order import Order, fold
+from orders.policy import CaptureMode, Patience, Policy, ReviewMode
 from orders.settings import TemporalSettings
 from orders.temporal import connect
 from orders.workflows.order import OrderWorkflow
@@ -43,7 +47,21 @@ ACCEPTED = WorkflowUpdateStage.ACCEPTED
 CANCEL = CancelOrder("changed my mind", "ann")
 DECLINED = replace(DETAILS, payment_method="tok_declined")
 LONG_REVIEW = Policy(review_timeout=timedelta(days=1))
-NO_REVIEW = Policy(review_timeout=timedelta(0))
+NO_REVIEW = Policy(review_mode=ReviewMode.OFF)
+BY_PERSON = Policy(review_mode=ReviewMode.REQUIRED, review_timeout=timedelta(days=3))
+ON_DISPATCH = Policy(review_mode=ReviewMode.OFF, payment_capture=CaptureMode.ON_DISPATCH)
+QUICKLY_STUCK = Patience(
+    timeout=timedelta(seconds=0.5),
+    retry_after=timedelta(seconds=0.05),
+    retry_at_most_after=timedelta(seconds=0.1),
+    stuck_after=timedelta(seconds=0.3),
+)
+IMPATIENT = replace(NO_REVIEW, partners=QUICKLY_STUCK)
+APPROVE = ReviewOrder(approved=True, note="looks fine", actor="rita", trace_id="a" * 32)
+REJECT = ReviewOrder(approved=False, note="looks like fraud", actor="rob", trace_id="b" * 32)
+OTHER_CARD = RetryPayment("tok_amex", "ann", trace_id="c" * 32)
+A_LONG_WAY = 10**6
+"""How often a carrier is asked about a parcel that arrives only when a test says so."""
 OrderHandle = WorkflowHandle[OrderWorkflow, OrderStatus]
 
 
@@ -56,12 +74,19 @@ class Shop:
     carrier: FakeCarrier = field(default_factory=FakeCarrier)
     order_id: str = field(default_factory=new_id)
 
-    async def place(self, details: OrderDetails = DETAILS, policy: Policy = NO_REVIEW) -> OrderHandle:
+    async def place(
+        self,
+        details: OrderDetails = DETAILS,
+        policy: Policy = NO_REVIEW,
+        trace_id: str | None = None,
+        task_timeout: timedelta | None = None,
+    ) -> OrderHandle:
         return await self.environment.client.start_workflow(
             OrderWorkflow.run,
-            PlaceOrder(self.order_id, details, datetime.now(UTC), "ann", policy),
+            PlaceOrder(self.order_id, details, datetime.now(UTC), "ann", policy, trace_id),
             id=order_workflow_id(self.order_id),
             task_queue=ORDERS_QUEUE,
+            task_timeout=task_timeout,
         )
 
     async def until(self, event: str, times: int = 1) -> None:
@@ -69,6 +94,22 @@ class Shop:
         async with asyncio.timeout(20):
             while self.trail.count(event) < times:  # noqa: ASYNC110 - the ledger is written by another thread
                 await asyncio.sleep(0.01)
+
+    async def carrier_says(self, status: ShipmentStatus, event_id: str = "evt_1") -> None:
+        """Tell the parcel what a carrier's webhook would."""
+        handle = self.environment.client.get_workflow_handle_for(
+            ShippingWorkflow.run, shipment_workflow_id(self.shipment_id)
+        )
+        await handle.signal(ShippingWorkflow.carrier_event, CarrierEvent(event_id, status, datetime.now(UTC)))
+
+    def said(self, kind: str) -> Event:
+        """The last event of a type."""
+        return [event for event in self.ledger.trails[self.order_id] if event.type == kind][-1]
+
+    @property
+    def last(self) -> Event:
+        """The last event of the trail."""
+        return self.ledger.trails[self.order_id][-1]
 
     @property
     def order(self) -> Order:
@@ -105,7 +146,11 @@ class Shop:
                 activities=[LedgerActivities(self.ledger).record],
                 activity_executor=ThreadPoolExecutor(2),
             ),
-            Worker(client, task_queue=PAYMENTS_QUEUE, activities=[payments.charge, payments.refund]),
+            Worker(
+                client,
+                task_queue=PAYMENTS_QUEUE,
+                activities=[payments.authorize, payments.capture, payments.void, payments.refund],
+            ),
             Worker(
                 client,
                 task_queue=SHIPPING_QUEUE,

@@ -25,17 +25,25 @@ async def test_an_order_cancelled_in_review_is_never_charged(shop: Shop) -> None
 
 
 async def test_an_order_cancelled_while_it_is_being_charged_gets_its_money_back(shop: Shop) -> None:
-    shop.payments.at_charge.close()
+    shop.payments.at_authorize.close()
     handle = await shop.place()
-    await shop.payments.at_charge.reached()
+    await shop.payments.at_authorize.reached()
     cancelling = ask(handle, OrderWorkflow.cancel, CANCEL)
     await shop.until("refunded")
-    shop.payments.at_charge.open()
+    shop.payments.at_authorize.open()
     await cancelling
     assert await handle.result() is OrderStatus.CANCELLED
     assert shop.payments.held == 0
     assert shop.order.payment.status is PaymentStatus.REFUNDED
-    assert shop.trail[-4:] == ["cancel_requested", "refund_requested", "refunded", "cancelled"]
+    assert shop.trail[-7:] == [
+        "cancel_requested",
+        "void_requested",
+        "voided",
+        "refund_requested",
+        "refunded",
+        "stock_released",
+        "cancelled",
+    ]
 
 
 async def test_an_order_cancelled_while_it_is_being_packed_is_put_back_and_refunded(shop: Shop) -> None:
@@ -78,9 +86,9 @@ async def test_nothing_else_is_accepted_once_a_cancel_is(shop: Shop) -> None:
     assert await handle.result() is OrderStatus.CANCELLED
 
 
-@pytest.mark.parametrize("gate", ["at_charge", "at_pick"])
+@pytest.mark.parametrize("gate", ["at_authorize", "at_pick"])
 async def test_cancelling_the_workflow_itself_undoes_the_same(shop: Shop, gate: str) -> None:
-    held = shop.payments.at_charge if gate == "at_charge" else shop.warehouse.at_pick
+    held = shop.payments.at_authorize if gate == "at_authorize" else shop.warehouse.at_pick
     held.close()
     handle = await shop.place()
     await held.reached()

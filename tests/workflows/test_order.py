@@ -12,6 +12,9 @@ from orders.workflows.order import OrderWorkflow
 from tests.examples import DETAILS, HOME, TOTAL, WORK
 from tests.workflows.conftest import CANCEL, LONG_REVIEW, Shop, ask, refusal
 
+LENGTH = 13
+"""How many events an order has that takes the straight path."""
+
 
 async def test_an_order_is_received_paid_shipped_and_completed(shop: Shop) -> None:
     handle = await shop.place()
@@ -19,7 +22,9 @@ async def test_an_order_is_received_paid_shipped_and_completed(shop: Shop) -> No
     assert shop.trail == [
         "received",
         "validated",
+        "stock_reserved",
         "payment_requested",
+        "payment_authorized",
         "payment_captured",
         "shipment_requested",
         "picked",
@@ -74,14 +79,14 @@ async def test_a_ledger_that_is_away_makes_an_order_wait(shop: Shop) -> None:
     shop.ledger.failures = 3
     handle = await shop.place()
     assert await handle.result() is OrderStatus.COMPLETED
-    assert shop.order.version == 11
+    assert shop.order.version == LENGTH
 
 
 async def test_a_write_that_a_dead_worker_has_overtaken_is_decided_anew(shop: Shop) -> None:
     shop.ledger.stale = 2
     handle = await shop.place()
     assert await handle.result() is OrderStatus.COMPLETED
-    assert shop.order.version == 11
+    assert shop.order.version == LENGTH
 
 
 async def test_every_message_at_once_leaves_an_order_that_is_right(shop: Shop) -> None:
@@ -99,4 +104,4 @@ async def test_every_message_at_once_leaves_an_order_that_is_right(shop: Shop) -
     await asyncio.gather(*all_at_once, return_exceptions=True)
     assert await handle.result() is OrderStatus.CANCELLED
     assert shop.payments.held == 0
-    assert shop.trail[-1] == "cancelled"
+    assert shop.trail.count("cancelled") == 1

@@ -18,7 +18,7 @@ async def test_a_declined_order_waits_for_another_payment_method_and_goes_on_wit
     assert shop.order.status is OrderStatus.PAYMENT_FAILED
     await handle.execute_update(OrderWorkflow.retry_payment, RetryPayment("tok_mastercard", "ann"))
     assert await handle.result() is OrderStatus.COMPLETED
-    assert shop.payments.taken == {f"{shop.order_id}:charge:2": TOTAL}
+    assert shop.payments.taken == {f"{shop.order_id}:authorize:2": TOTAL}
 
 
 async def test_a_declined_order_can_be_declined_again_and_be_cancelled(shop: Shop) -> None:
@@ -74,11 +74,11 @@ async def test_a_payment_cancelled_while_packing_comes_back_and_the_order_ships_
 async def test_a_second_offer_is_refused_while_the_first_is_being_tried(shop: Shop) -> None:
     handle = await shop.place(DECLINED)
     await shop.until("payment_declined")
-    shop.payments.at_charge.close()
+    shop.payments.at_authorize.close()
     await handle.execute_update(OrderWorkflow.retry_payment, RetryPayment("tok_amex", "ann"))
-    await shop.payments.at_charge.reached()
+    await shop.payments.at_authorize.reached()
     assert "doesn't wait" in await refusal(ask(handle, OrderWorkflow.retry_payment, RetryPayment("tok_visa", "ann")))
-    shop.payments.at_charge.open()
+    shop.payments.at_authorize.open()
     assert await handle.result() is OrderStatus.COMPLETED
 
 
@@ -86,7 +86,7 @@ async def test_a_lost_answer_is_asked_again_under_the_same_key(shop: Shop) -> No
     shop.payments.lost_answers = 2
     handle = await shop.place()
     assert await handle.result() is OrderStatus.COMPLETED
-    assert shop.payments.asked == {f"{shop.order_id}:charge:1": 3}
+    assert shop.payments.asked == {f"{shop.order_id}:authorize:1": 3}
     assert shop.payments.held == TOTAL
 
 

@@ -25,24 +25,25 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 
-from orders.contracts import Charge, Refund
+from orders.contracts import Authorize, Capture, Refund, Void
 from orders.details import Address
 from orders.errors import PartnerUnavailable
 from orders.ledger.engine import Database
 
 metadata = MetaData(schema="simulator")
 
-charges = Table(
-    "charges",
+payments = Table(
+    "payments",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Text, primary_key=True, comment="of the authorization"),
     Column("amount", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("method", Text, nullable=False),
-    Column("status", Text, nullable=False, comment="captured, declined or void"),
+    Column("status", Text, nullable=False, comment="authorized, captured, declined or void"),
     Column("reference", Text, nullable=False),
+    Column("captured", BigInteger, nullable=False),
     Column("refunded", BigInteger, nullable=False),
     Column("refund_key", Text),
     Column("asked", Integer, nullable=False, comment="how often it was asked for under this key"),
@@ -67,41 +68,63 @@ class PaymentBooks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def charge(self, charge: Charge, reference: str, status: str) -> Row[tuple[str, str, int]]:
-        """Enter a charge once; return its status, reference and how often it has been asked for."""
-        new = insert(charges).values(
-            key=charge.key,
-            amount=charge.amount.amount,
-            currency=charge.amount.currency,
-            method=charge.method,
-            status=status,
-            reference=reference,
-            refunded=0,
-            asked=1,
+    async def authorize(self, request: Authorize, reference: str, status: str) -> Row[tuple[str, str, int]]:
+        """Enter an authorization once; return its status, reference and how often it has been asked for."""
+        statement = (
+            self._new(request, reference, status, asked=1)
+            .on_conflict_do_update(index_elements=[payments.c.key], set_={"asked": payments.c.asked + 1})
+            .returning(payments.c.status, payments.c.reference, payments.c.asked)
         )
-        statement = new.on_conflict_do_update(
-            index_elements=[charges.c.key], set_={"asked": charges.c.asked + 1}
-        ).returning(charges.c.status, charges.c.reference, charges.c.asked)
         return await self._database.run_async(lambda connection: connection.execute(statement).one())
 
-    async def refund(self, refund: Refund, reference: str) -> int:
-        """Give back what was captured, once; a charge that never came is void from now on. Returns the amount."""
-        void = insert(charges).values(
-            key=refund.charge.key,
-            amount=refund.charge.amount.amount,
-            currency=refund.charge.amount.currency,
-            method=refund.charge.method,
-            status="void",
-            reference=reference,
-            refunded=0,
-            refund_key=refund.key,
-            asked=0,
+    async def capture(self, request: Capture) -> bool:
+        """Take what is held ready, once; False where nothing is."""
+        statement = (
+            update(payments)
+            .where(payments.c.key == request.authorization.key, payments.c.status.in_(["authorized", "captured"]))
+            .values(status="captured", captured=payments.c.amount)
+            .returning(payments.c.key)
         )
-        captured = case((charges.c.status == "captured", charges.c.amount), else_=literal(0))
-        statement = void.on_conflict_do_update(
-            index_elements=[charges.c.key], set_={"refunded": captured, "refund_key": refund.key}
-        ).returning(charges.c.refunded)
+        return await self._database.run_async(lambda connection: bool(connection.execute(statement).all()))
+
+    async def void(self, request: Void, reference: str) -> int:
+        """Let go what is held ready; one that never came is void from now on. Returns what had been taken."""
+        is_taken = payments.c.status == "captured"
+        statement = (
+            self._new(request.authorization, reference, "void", asked=0)
+            .on_conflict_do_update(
+                index_elements=[payments.c.key], set_={"status": case((is_taken, "captured"), else_="void")}
+            )
+            .returning(payments.c.captured)
+        )
         return await self._database.run_async(lambda connection: connection.execute(statement).scalar_one())
+
+    async def refund(self, request: Refund) -> bool:
+        """Give back so much of what was taken, once; False where that much is not there."""
+        statement = (
+            update(payments)
+            .where(
+                payments.c.key == request.authorization.key,
+                payments.c.captured >= request.amount.amount,
+                func.coalesce(payments.c.refund_key, request.key) == request.key,
+            )
+            .values(refunded=request.amount.amount, refund_key=request.key)
+            .returning(payments.c.key)
+        )
+        return await self._database.run_async(lambda connection: bool(connection.execute(statement).all()))
+
+    def _new(self, request: Authorize, reference: str, status: str, asked: int) -> Insert:
+        return insert(payments).values(
+            key=request.key,
+            amount=request.amount.amount,
+            currency=request.amount.currency,
+            method=request.method,
+            status=status,
+            reference=reference,
+            captured=request.amount.amount if status == "captured" else 0,
+            refunded=0,
+            asked=asked,
+        )
 
 
 class CarrierBooks:
@@ -111,7 +134,7 @@ class CarrierBooks:
         self._database = database
 
     async def book(self, shipment_id: str, carrier: str, tracking_number: str) -> None:
-        """Enter a parcel to come, once."""
+        """Enter a parcel to come, once, with the carrier that was chosen last."""
         statement = (
             insert(parcels)
             .values(
@@ -121,7 +144,12 @@ class CarrierBooks:
                 status="booked",
                 dispatches=0,
             )
-            .on_conflict_do_nothing()
+            .on_conflict_do_update(
+                # After a refusal the parcel may go elsewhere, with another carrier.
+                index_elements=[parcels.c.shipment_id],
+                set_={"carrier": carrier},
+                where=parcels.c.dispatches == 0,
+            )
         )
         await self._database.run_async(lambda connection: connection.execute(statement))
 

@@ -7,9 +7,20 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from orders.contracts import Charge, ChargeAnswer, Refund, RefundAnswer, Track, Tracking
+from orders.contracts import (
+    Authorization,
+    Authorize,
+    Capture,
+    CaptureAnswer,
+    Refund,
+    RefundAnswer,
+    Track,
+    Tracking,
+    Void,
+    VoidAnswer,
+)
 from orders.details import Address, OrderLine
-from orders.errors import PartnerUnavailable
+from orders.errors import DispatchRefused, PartnerMisuse, PartnerUnavailable
 from orders.model import ShipmentStatus
 from orders.money import Money
 from orders.ports import Booking
@@ -30,6 +41,13 @@ ANSWER_LOST = "tok_answer_lost"
 """Pays, but the first answer never arrives: what a time-out after the effect looks like."""
 
 
+CAPTURE_DECLINED = "tok_capture_declined"
+"""Is held ready, and can't be taken when it comes to that: what an authorization that has expired looks like."""
+
+UNREACHABLE = frozenset({"AQ"})
+"""Countries that no carrier goes to: what a parcel that is refused looks like."""
+
+
 class SimulatedPayments:
     """A payment provider that honours idempotency keys."""
 
@@ -37,29 +55,48 @@ class SimulatedPayments:
         self._books = books
         self._latency = settings.payment_latency.total_seconds()
 
-    async def charge(self, charge: Charge) -> ChargeAnswer:
-        """Take the money, or decline; the same key gets the same answer.
+    async def authorize(self, request: Authorize) -> Authorization:
+        """Hold the money ready or take it, or decline; the same key gets the same answer.
 
         Raises:
             PartnerUnavailable: the answer got lost; ask again under the same key.
         """
         await asyncio.sleep(self._latency)
-        decline = DECLINES.get(charge.method)
-        if not decline and charge.method not in GOOD | {ANSWER_LOST}:
-            decline = f"{charge.method} is no payment method"
-        entry = await self._books.charge(charge, _reference("ch", charge.key), "declined" if decline else "captured")
-        if charge.method == ANSWER_LOST and entry.asked == 1:
+        decline = DECLINES.get(request.method)
+        if not decline and request.method not in GOOD | {ANSWER_LOST, CAPTURE_DECLINED}:
+            decline = f"{request.method} is no payment method"
+        status = "captured" if request.capture else "authorized"
+        reference = _reference("pay", request.key)
+        entry = await self._books.authorize(request, reference, "declined" if decline else status)
+        if request.method == ANSWER_LOST and entry.asked == 1:
             raise PartnerUnavailable("the payment provider's answer got lost")
         if entry.status == "void":
-            return ChargeAnswer(declined="the payment was called off")
-        return ChargeAnswer(declined=decline) if decline else ChargeAnswer(reference=entry.reference)
+            return Authorization(declined="the payment was called off")
+        return Authorization(declined=decline) if decline else Authorization(reference=entry.reference)
 
-    async def refund(self, refund: Refund) -> RefundAnswer:
-        """Give back what was taken under the charge's key; nothing can be taken under it later."""
+    async def capture(self, request: Capture) -> CaptureAnswer:
+        """Take what is held ready."""
         await asyncio.sleep(self._latency)
-        reference = _reference("re", refund.key)
-        amount = await self._books.refund(refund, reference)
-        return RefundAnswer(Money(amount, refund.charge.amount.currency), reference if amount else None)
+        if request.authorization.method == CAPTURE_DECLINED or not await self._books.capture(request):
+            return CaptureAnswer(declined="the authorization has expired")
+        return CaptureAnswer(reference=_reference("cap", request.key))
+
+    async def void(self, request: Void) -> VoidAnswer:
+        """Let go what is held ready; nothing can be taken under the authorization later."""
+        await asyncio.sleep(self._latency)
+        captured = await self._books.void(request, _reference("pay", request.authorization.key))
+        return VoidAnswer(Money(captured, request.authorization.amount.currency))
+
+    async def refund(self, request: Refund) -> RefundAnswer:
+        """Give back what was taken.
+
+        Raises:
+            PartnerMisuse: that much was not taken, or it has been given back under another key.
+        """
+        await asyncio.sleep(self._latency)
+        if request.amount.amount <= 0 or not await self._books.refund(request):
+            raise PartnerMisuse(f"{request.amount} can't be given back of {request.authorization.key}")
+        return RefundAnswer(_reference("re", request.key))
 
 
 class SimulatedWarehouse:
@@ -90,8 +127,14 @@ class SimulatedCarrier:
         self._transit = settings.carrier_transit
 
     async def choose(self, address: Address, lines: tuple[OrderLine, ...]) -> str:
-        """Name the carrier for this parcel."""
+        """Name the carrier for this parcel.
+
+        Raises:
+            DispatchRefused: none goes there.
+        """
         await asyncio.sleep(self._latency)
+        if address.country in UNREACHABLE:
+            raise DispatchRefused(f"no carrier goes to {address.country}")
         return "Inland Parcel" if address.country == "US" else "World Freight"
 
     async def book(self, shipment_id: str, carrier: str) -> Booking:

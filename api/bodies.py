@@ -1,0 +1,265 @@
+"""The bodies that the API takes, and how they become the domain's objects."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from email_validator import EmailNotValidError, validate_email
+from fastapi.exceptions import RequestValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from orders.contracts import CarrierEvent, PaymentNotice
+from orders.details import Address, OrderDetails, OrderLine
+from orders.errors import InvalidAmount
+from orders.model import ShipmentStatus
+from orders.money import Money, exponent_of
+
+MAX_TOTAL = 2**53 - 1
+"""The largest total in minor units that every JSON reader can hold exactly (RFC 8259, section 6)."""
+
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns the direction of text around: it can make a name look like another one (Unicode TR 36)."""
+
+
+def _printable(text: str) -> str:
+    # PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own.
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _DIRECTIONS for letter in text):
+        raise ValueError("must not contain control characters")
+    if text and all(unicodedata.category(letter)[0] in "CZ" for letter in text):
+        raise ValueError("must contain something that can be seen")
+    return text
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) and value.isascii() else value
+
+
+def _plain_number(value: Any) -> Any:
+    # Decimal takes more than JSON's grammar for numbers: blanks, underscores, the digits of every script.
+    if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d{1,9})?", value, re.ASCII):
+        raise ValueError("must be a decimal number such as 99.99")
+    return value
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"must be an email address: {error}") from error
+
+
+NoControls = AfterValidator(_printable)
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NoControls]
+PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20), NoControls]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NoControls]
+Sku = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PaymentMethod = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
+Country = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{2}$")]
+Currency = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{3}$")]
+Price = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), NoControls]
+MetadataValue = Annotated[str, StringConstraints(max_length=500), NoControls]
+
+
+class Body(BaseModel):
+    """A request body: an unknown field is an error, not something to drop in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AddressBody(Body):
+    """A postal address."""
+
+    street: Name = Field(examples=["123 Main St"])
+    city: Name = Field(examples=["Anytown"])
+    state: Name | None = Field(default=None, examples=["CA"])
+    postal_code: PostalCode | None = Field(default=None, examples=["90210"])
+    country: Country = Field(default="US", description="ISO 3166-1 alpha-2", examples=["US"])
+
+    def address(self) -> Address:
+        """Give the domain's address."""
+        return Address(self.street, self.city, self.state, self.postal_code, self.country)
+
+
+class ItemBody(Body):
+    """So many pieces of one article, at the price of one piece."""
+
+    sku: Sku = Field(examples=["ABC123"])
+    qty: Annotated[int, Field(strict=True, ge=1, le=100_000, examples=[1])]
+    price: Annotated[
+        Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False, examples=[99.99])
+    ]
+
+
+class OrderBody(Body):
+    """An order to place."""
+
+    customer_name: Name = Field(examples=["John Doe"])
+    customer_email: Annotated[str, Field(max_length=254, examples=["john@example.com"]), AfterValidator(_email)]
+    items: Annotated[list[ItemBody], Field(min_length=1, max_length=500)]
+    shipping_address: AddressBody
+    currency: Currency = Field(default="USD", description="ISO 4217", examples=["USD"])
+    payment_method: PaymentMethod = Field(default="tok_visa", examples=["tok_visa"])
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)] = Field(
+        default_factory=dict, description="Up to 50 values of your own", examples=[{"campaign": "spring"}]
+    )
+
+    def details(self) -> OrderDetails:
+        """Give the domain's order.
+
+        Raises:
+            RequestValidationError: the currency is unknown, a price has more decimals than it, or the sum is too large.
+        """
+        if problems := list(self._money_problems()):
+            raise RequestValidationError(problems)
+        return OrderDetails(
+            customer_name=self.customer_name,
+            customer_email=self.customer_email,
+            currency=self.currency,
+            lines=tuple(
+                OrderLine(item.sku, item.qty, Money.parse(item.price, self.currency).amount) for item in self.items
+            ),
+            shipping_address=self.shipping_address.address(),
+            payment_method=self.payment_method,
+            metadata=self.metadata,
+        )
+
+    def _money_problems(self) -> Iterator[dict[str, Any]]:
+        try:
+            exponent_of(self.currency)
+        except InvalidAmount as error:
+            yield _problem(str(error), "currency")
+            return
+        total = 0
+        for number, item in enumerate(self.items):
+            try:
+                total += item.qty * Money.parse(item.price, self.currency).amount
+            except InvalidAmount as error:
+                yield _problem(str(error), "items", number, "price")
+        if total > MAX_TOTAL:
+            yield _problem(f"the total is above {Money(MAX_TOTAL, self.currency)} {self.currency}", "items")
+
+
+def _problem(message: str, *where: str | int) -> dict[str, Any]:
+    return {"type": "value_error", "loc": ("body", *where), "msg": message}
+
+
+class CancelBody(Body):
+    """Why something is cancelled."""
+
+    reason: Reason | None = Field(default=None, examples=["ordered twice"])
+
+
+class RetryPaymentBody(Body):
+    """Another payment method."""
+
+    payment_method: PaymentMethod = Field(examples=["tok_mastercard"])
+
+
+class ReviewBody(Body):
+    """A decision on an order in review."""
+
+    decision: Literal["approve", "reject"]
+    note: Reason | None = Field(default=None, examples=["known customer"])
+
+
+class AmendedItemBody(Body):
+    """So many pieces of an article as the order shall still have; 0 drops it."""
+
+    sku: Sku = Field(examples=["ABC123"])
+    qty: Annotated[int, Field(strict=True, ge=0, le=100_000_000, examples=[1])]
+
+
+class AmendBody(Body):
+    """The answer to a shortage: ``items`` with new quantities, or ``take_available`` for as many as there are."""
+
+    items: Annotated[list[AmendedItemBody], Field(min_length=1, max_length=500)] | None = None
+    take_available: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.items) is self.take_available:
+            raise ValueError('write either "items" or "take_available": true')
+        return self
+
+    def quantities(self) -> dict[str, int] | None:
+        """Give the new quantities by article, or None to take what there is.
+
+        Raises:
+            RequestValidationError: an article is named twice.
+        """
+        if self.items is None:
+            return None
+        found: dict[str, int] = {}
+        for number, item in enumerate(self.items):
+            if item.sku in found:
+                raise RequestValidationError([_problem(f"{item.sku} is named twice", "items", number, "sku")])
+            found[item.sku] = item.qty
+        return found
+
+
+class CarrierEventBody(Body):
+    """What a carrier tells of a parcel; ``id`` is the same however often it is told."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")] = Field(
+        examples=["evt_1"]
+    )
+    shipment: Annotated[str, StringConstraints(max_length=64)] = Field(
+        description="our reference on the label: the id of the shipment", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f:1"]
+    )
+    status: Literal["in_transit", "delivered", "lost", "returned"]
+    at: AwareDatetime = Field(description="when it happened", examples=["2026-01-02T03:04:05Z"])
+    note: Reason | None = Field(default=None, examples=["left with a neighbour"])
+
+    def event(self) -> CarrierEvent:
+        """Give the domain's event."""
+        return CarrierEvent(self.id, ShipmentStatus(self.status), self.at, self.note)
+
+
+_PROBLEMS = {
+    "charge.dispute.created": "the customer disputes the payment",
+    "refund.failed": "the refund has failed at the customer's bank",
+    "payment_intent.canceled": None,
+    "charge.refund.updated": None,
+}
+"""What Stripe's news mean for an order that needs somebody (Stripe's manual, "Types of events")."""
+
+
+class StripeEventBody(BaseModel):
+    """An event of Stripe's, as far as it is looked at; it has more fields."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    data: dict[str, Any]
+
+    @property
+    def order_id(self) -> str | None:
+        """The order that our own requests have put into the object's metadata."""
+        found = (self._object.get("metadata") or {}).get("order_id")
+        return found if isinstance(found, str) else None
+
+    def notice(self, trace_id: str | None) -> PaymentNotice:
+        """Give the domain's notice."""
+        problem = _PROBLEMS.get(self.type)
+        if self.type == "charge.refund.updated" and self._object.get("status") == "failed":
+            problem = _PROBLEMS["refund.failed"]
+        return PaymentNotice(self.id, self.type, str(self._object.get("id", ""))[:255], problem, "stripe", trace_id)
+
+    @property
+    def _object(self) -> dict[str, Any]:
+        found = self.data.get("object")
+        return found if isinstance(found, dict) else {}

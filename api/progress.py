@@ -1,0 +1,91 @@
+"""How an order gets on: what its workflow says, and what Temporal knows of the steps that are being tried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError
+
+from api.service import OrderService
+from orders.contracts import order_workflow_id
+from orders.errors import sayable
+from orders.progress import Attempt, LiveProgress, Progress, progress
+from orders.workflows.order import OrderWorkflow
+
+PATIENCE = timedelta(seconds=2)
+"""How long a worker may take to say how its order gets on, before the ledger is asked instead."""
+RUNNING = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+
+
+class ProgressService:
+    """Says how orders get on, whether or not a worker runs."""
+
+    def __init__(self, client: Client, orders: OrderService) -> None:
+        self._client = client
+        self._orders = orders
+
+    async def of(self, order_id: str) -> LiveProgress:
+        """Say how an order gets on.
+
+        Raises:
+            UnknownOrder: there is no such order.
+            DependencyUnavailable: neither the workflow, nor the ledger, can be asked.
+        """
+        said, attempts = await asyncio.gather(self._said_by_workflow(order_id), self._attempts(order_id))
+        if said is None:
+            return LiveProgress(progress(await self._orders.get(order_id)), attempts, by_workflow=False)
+        return LiveProgress(said, attempts, by_workflow=True)
+
+    async def _said_by_workflow(self, order_id: str) -> Progress | None:
+        handle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
+        try:
+            return await handle.query(OrderWorkflow.progress, rpc_timeout=PATIENCE)
+        except (RPCError, RuntimeError):
+            # No worker, no workflow, or no Temporal: the ledger knows the order as it was last written.
+            return None
+
+    async def _attempts(self, order_id: str) -> list[Attempt]:
+        return [_attempt(info) async for info in self._pending(order_workflow_id(order_id))]
+
+    async def _pending(self, workflow_id: str) -> AsyncIterator[PendingActivityInfo]:
+        try:
+            description: WorkflowExecutionDescription = await self._client.get_workflow_handle(workflow_id).describe(
+                rpc_timeout=PATIENCE
+            )
+        except (RPCError, RuntimeError):
+            return
+        raw: Any = description.raw_description
+        for info in raw.pending_activities:
+            yield info
+        for child in raw.pending_children:
+            async for info in self._pending(child.workflow_id):
+                yield info
+
+
+def _attempt(info: PendingActivityInfo) -> Attempt:
+    is_running = info.state == RUNNING
+    return Attempt(
+        step=info.activity_type.name,
+        attempt=info.attempt,
+        is_running=is_running,
+        last_error=_reason(info) if info.HasField("last_failure") else None,
+        next_at=None if is_running else _time(info.next_attempt_schedule_time),
+    )
+
+
+def _reason(info: PendingActivityInfo) -> str:
+    failure = info.last_failure
+    if failure.HasField("timeout_failure_info"):
+        return "no answer in time"
+    return sayable(failure.application_failure_info.type or None, failure.message)
+
+
+def _time(timestamp: Timestamp) -> datetime | None:
+    return timestamp.ToDatetime(tzinfo=UTC) if timestamp.seconds else None

@@ -1,0 +1,88 @@
+"""What partners tell by themselves: signed, and harmless when it comes twice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Header, HTTPException, Request, status
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from api.bodies import CarrierEventBody, StripeEventBody
+from api.dependencies import Caller, Orders, Webhooks
+from api.errors import UnknownOrder, responses
+from api.exact_json import ExactJsonRoute
+from api.schemas import Heard
+from api.service import ORDER_ID
+from api.signatures import verify, verify_stripe
+from orders.model import Origin
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=ExactJsonRoute)
+RESPONSES = responses(400, 403, 404, 413, 422, 503)
+
+
+def _body_of(model: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "/carrier",
+    operation_id="hearCarrier",
+    status_code=status.HTTP_200_OK,
+    responses=RESPONSES,
+    openapi_extra=_body_of(CarrierEventBody),
+)
+async def carrier(
+    request: Request,
+    orders: Orders,
+    webhooks: Webhooks,
+    caller: Caller,
+    signature: Annotated[str | None, Header(alias="Webhook-Signature", description="`t=SECONDS,v1=HEX`")] = None,
+) -> Heard:
+    """Hear from a carrier where a parcel is; the same event may come twice, late, and in any order."""
+    if not webhooks.carrier_secrets:
+        raise HTTPException(404, "carriers are not heard here: CARRIER_WEBHOOK_SECRETS is not set")
+    raw = await request.body()
+    verify(raw, signature, webhooks.carrier_secrets, webhooks.tolerance)
+    body = _parse(CarrierEventBody, raw)
+    if not ORDER_ID.fullmatch(body.shipment.rpartition(":")[0]):
+        raise UnknownOrder(body.shipment)
+    reason = await orders.hear_carrier(body.shipment, body.event(), Origin("carrier", caller.trace_id))
+    return Heard(accepted=reason is None, reason=reason)
+
+
+@router.post(
+    "/payments",
+    operation_id="hearPaymentProvider",
+    status_code=status.HTTP_200_OK,
+    responses=RESPONSES,
+    openapi_extra=_body_of(StripeEventBody),
+)
+async def payments(
+    request: Request,
+    orders: Orders,
+    webhooks: Webhooks,
+    caller: Caller,
+    signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
+) -> Heard:
+    """Hear from Stripe what became of money: put on the order's record, and marked as stuck where it needs somebody."""
+    if not webhooks.stripe_secrets:
+        raise HTTPException(404, "payment providers are not heard here: STRIPE_WEBHOOK_SECRETS is not set")
+    raw = await request.body()
+    verify_stripe(raw, signature, webhooks.stripe_secrets, webhooks.tolerance)
+    body = _parse(StripeEventBody, raw)
+    order_id = body.order_id
+    if order_id is None or not ORDER_ID.fullmatch(order_id):
+        return Heard(accepted=False, reason="it is of no order of ours")
+    reason = await orders.hear_provider(order_id, body.notice(caller.trace_id))
+    return Heard(accepted=reason is None, reason=reason)
+
+
+def _parse(model: type[Parsed], raw: bytes) -> Parsed:
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+        raise RequestValidationError(problems) from error

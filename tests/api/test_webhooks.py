@@ -1,0 +1,148 @@
+"""What partners tell by themselves: believed when it is signed, and harmless when it comes again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+import stripe
+from pydantic import SecretStr
+
+from api.dependencies import Services
+from api.signatures import sign
+from orders.policy import Policy
+from orders.settings import WebhookSettings, load
+from tests.api.conftest import CARRIER_SECRETS, STRIPE_SECRET, Api, http_of, signed
+from tests.examples import new_id
+
+
+def event_of(order_id: str, **changes: Any) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat()
+    return {"id": "evt_1", "shipment": f"{order_id}:1", "status": "in_transit", "at": at, **changes}
+
+
+def signed_by_stripe(event: dict[str, Any], secret: str = STRIPE_SECRET, age: int = 0) -> dict[str, Any]:
+    content, at = json.dumps(event), int(time.time()) - age
+    signature = stripe.WebhookSignature._compute_signature(f"{at}.{content}", secret)
+    return {"content": content, "headers": {"Stripe-Signature": f"t={at},v1={signature}"}}
+
+
+def stripe_event(order_id: str | None, kind: str = "charge.dispute.created", **thing: Any) -> dict[str, Any]:
+    about = {"id": "ch_1", "metadata": {"order_id": order_id} if order_id else {}, **thing}
+    return {"id": "evt_s1", "type": kind, "data": {"object": about}}
+
+
+@pytest.mark.parametrize("secret", CARRIER_SECRETS)
+async def test_each_of_two_secrets_is_valid_while_they_are_rotated(patient_api: Api, secret: str) -> None:
+    answer = await patient_api.http.post("/webhooks/carrier", **signed(event_of(new_id()), secret))
+    assert answer.status_code == 404, "the signature is right, the parcel is not there"
+
+
+@pytest.mark.parametrize(
+    ("forgery", "reason"),
+    [
+        (lambda event: signed(event, "somebody else's secret"), "does not match"),
+        (lambda event: signed(event, age=301), "too long ago"),
+        (lambda event: signed(event, age=-301), "too long ago"),
+        (lambda event: {"json": event}, "write Webhook-Signature"),
+        (lambda event: {**signed(event), "content": json.dumps({**event, "status": "lost"})}, "does not match"),
+        (lambda event: {"json": event, "headers": {"Webhook-Signature": "t=1,v1=no"}}, "write Webhook-Signature"),
+    ],
+)
+async def test_a_forged_or_replayed_message_is_refused_logged_and_changes_nothing(
+    patient_api: Api, caplog: pytest.LogCaptureFixture, forgery: Any, reason: str
+) -> None:
+    placed = await patient_api.place()
+    order = await patient_api.until(placed["id"], "in_review")
+    with caplog.at_level(logging.WARNING):
+        answer = await patient_api.http.post("/webhooks/carrier", **forgery(event_of(placed["id"])))
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:order-lifecycle:problem:forged")
+    assert reason in answer.json()["detail"]
+    assert "POST /webhooks/carrier was refused" in caplog.text
+    assert (await patient_api.http.get(f"/orders/{placed['id']}")).json() == order
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"status": "picked"}, "#/status"),
+        ({"at": "2026-01-01T00:00:00"}, "#/at"),
+        ({"id": ""}, "#/id"),
+        ({"colour": "red"}, "#/colour"),
+    ],
+)
+async def test_a_signed_message_that_makes_no_sense_names_its_field(
+    api: Api, changes: dict[str, Any], pointer: str
+) -> None:
+    answer = await api.http.post("/webhooks/carrier", **signed(event_of(new_id(), **changes)))
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_a_signed_message_that_is_not_an_object_is_refused(api: Api) -> None:
+    assert (await api.http.post("/webhooks/carrier", **signed([1]))).status_code == 422
+
+
+async def test_webhooks_without_a_secret_are_closed(services_with: Callable[[Policy], Services]) -> None:
+    async with http_of(replace(services_with(Policy()), webhooks=load(WebhookSettings))) as http:
+        for path in ("/webhooks/carrier", "/webhooks/payments"):
+            answer = await http.post(path, **signed({}))
+            assert answer.status_code == 404
+            assert "is not set" in answer.json()["detail"]
+
+
+async def test_news_of_stripe_are_put_on_the_record_once_and_mark_the_order(patient_api: Api) -> None:
+    api = patient_api
+    placed = await api.place()
+    await api.until(placed["id"], "in_review")
+    for _ in range(2):
+        answer = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(placed["id"])))
+        assert (answer.status_code, answer.json()) == (200, {"accepted": True, "reason": None})
+    await api.until_event(placed["id"], "stuck")
+    await asyncio.sleep(0.2)
+    assert (await api.trail(placed["id"])).count("payment_noticed") == 1
+    order = (await api.http.get(f"/orders/{placed['id']}")).json()
+    assert (order["status"], order["stuck"]) == ("in_review", "the customer disputes the payment")
+    await api.http.post(f"/orders/{placed['id']}/cancel")
+    late = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(placed["id"])))
+    assert late.json() == {
+        "accepted": False,
+        "reason": "the order is cancelled: charge.dispute.created changes nothing",
+    }
+    await api.until_event(placed["id"], "refused")
+
+
+async def test_a_refund_that_failed_at_the_bank_marks_its_order(patient_api: Api) -> None:
+    placed = await patient_api.place()
+    await patient_api.until(placed["id"], "in_review")
+    event = stripe_event(placed["id"], "charge.refund.updated", status="failed")
+    await patient_api.http.post("/webhooks/payments", **signed_by_stripe(event))
+    await patient_api.until_event(placed["id"], "stuck")
+    await patient_api.http.post(f"/orders/{placed['id']}/cancel")
+
+
+@pytest.mark.parametrize("forged", [{"secret": "whsec_somebody_elses"}, {"age": 301}])
+async def test_what_stripe_has_not_signed_is_refused(api: Api, forged: dict[str, Any]) -> None:
+    answer: httpx2.Response = await api.http.post(
+        "/webhooks/payments", **signed_by_stripe(stripe_event(new_id()), **forged)
+    )
+    assert answer.status_code == 403
+
+
+async def test_news_of_stripe_that_concern_no_order_are_heard_and_let_be(api: Api) -> None:
+    answer = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(None)))
+    assert answer.json() == {"accepted": False, "reason": "it is of no order of ours"}
+
+
+def test_the_signature_is_the_one_that_the_documentation_describes() -> None:
+    assert sign(b"1767225600.{}", SecretStr("0123456789abcdef")) == (
+        "99902517b3069f78750aa0520b0493482454c2d30a579c7acc839f3363ca1b88"
+    )
