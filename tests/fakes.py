@@ -49,6 +49,10 @@ class Gate:
     def open(self) -> None:
         self._opened.set()
 
+    @property
+    def is_open(self) -> bool:
+        return self._opened.is_set()
+
     async def reached(self) -> None:
         await asyncio.wait_for(self._reached.wait(), 20)
 
@@ -71,6 +75,8 @@ class FakeLedger:
     refuses: str | None = None
     """While this is set, a write with an event of this type fails."""
     turned_away: int = 0
+    ahead: int = 0
+    """How often it was told an order that knew more than its events."""
     takes: float = 0
     """How many seconds a write takes."""
     stale: int = 0
@@ -93,6 +99,7 @@ class FakeLedger:
         if entry.events:
             del trail[entry.events[0].seq - 1 :]
             assert len(trail) == entry.events[0].seq - 1, "the trail has a gap"
+            self.ahead += entry.order.version != entry.events[-1].seq
         trail += entry.events
         self.orders[entry.order.id] = entry.order
         return Recorded()
@@ -195,6 +202,7 @@ class FakeWarehouse:
     put_back_: set[str] = field(default_factory=set)
     away: Exception | None = None
     at_pick: Gate = field(default_factory=Gate)
+    at_put_back: Gate = field(default_factory=Gate)
 
     async def pick(self, shipment_id: str, lines: tuple[OrderLine, ...]) -> None:
         if self.away:
@@ -206,6 +214,7 @@ class FakeWarehouse:
             self.packed.add(shipment_id)
 
     async def put_back(self, shipment_id: str) -> None:
+        await self.at_put_back.pass_through()
         self.packed.discard(shipment_id)
         self.put_back_.add(shipment_id)
 

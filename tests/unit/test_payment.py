@@ -9,9 +9,9 @@ import pytest
 from orders.errors import InvalidAmount
 from orders.model import EventType, PaymentStatus
 from orders.payment import Payment
+from tests.examples import TOTAL
 from tests.unit.test_model import AUTHORIZATION, CAPTURE, HELD_READY, PAID, REFUND, REQUESTED, VOID, E, Step, live
 
-TOTAL = AUTHORIZATION["amount"]
 DECLINED: Step = (E.PAYMENT_DECLINED, {"key": "o1:authorize:1", "reason": "no funds"})
 CAPTURED_LATER: Step = (E.PAYMENT_CAPTURED, {"reference": "r2", **CAPTURE})
 REFUNDED: Step = (E.REFUNDED, {"reference": "r3", **REFUND})

@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, Workflo
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Interceptor, Replayer, Worker
 
 from orders.activities.ledger import LedgerActivities
 from orders.activities.payments import PaymentActivities
@@ -73,6 +73,7 @@ class Shop:
     warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
     carrier: FakeCarrier = field(default_factory=FakeCarrier)
     order_id: str = field(default_factory=new_id)
+    interceptors: list[Interceptor] = field(default_factory=list)
 
     async def place(
         self,
@@ -93,6 +94,12 @@ class Shop:
         """Wait until an event stands in the ledger."""
         async with asyncio.timeout(20):
             while self.trail.count(event) < times:  # noqa: ASYNC110 - the ledger is written by another thread
+                await asyncio.sleep(0.01)
+
+    async def until_the_ledger_fails(self) -> None:
+        """Wait until the ledger has refused a write."""
+        async with asyncio.timeout(20):
+            while not self.ledger.turned_away:  # noqa: ASYNC110 - the ledger is written by another thread
                 await asyncio.sleep(0.01)
 
     async def carrier_says(self, status: ShipmentStatus, event_id: str = "evt_1") -> None:
@@ -126,11 +133,16 @@ class Shop:
     def shipment_id(self) -> str:
         return f"{self.order_id}:1"
 
-    async def replay(self) -> None:
+    async def replay(self, order: Order | None = None) -> None:
         """Lead the order and its parcels through their histories again: the code must decide the same."""
         client = self.environment.client
-        replayer = Replayer(workflows=[OrderWorkflow, ShippingWorkflow], data_converter=pydantic_data_converter)
-        shipments = [shipment.id for shipment in self.order.shipments] if self.trail else []
+        replayer = Replayer(
+            workflows=[OrderWorkflow, ShippingWorkflow],
+            data_converter=pydantic_data_converter,
+            interceptors=self.interceptors,
+        )
+        order = order or (self.order if self.trail else None)
+        shipments = [shipment.id for shipment in order.shipments] if order else []
         for workflow_id in [order_workflow_id(self.order_id), *map(shipment_workflow_id, shipments)]:
             await replayer.replay_workflow(await client.get_workflow_handle(workflow_id).fetch_history())
 
@@ -143,6 +155,7 @@ class Shop:
                 client,
                 task_queue=ORDERS_QUEUE,
                 workflows=[OrderWorkflow],
+                interceptors=self.interceptors,
                 activities=[LedgerActivities(self.ledger).record],
                 activity_executor=ThreadPoolExecutor(2),
             ),
@@ -155,6 +168,7 @@ class Shop:
                 client,
                 task_queue=SHIPPING_QUEUE,
                 workflows=[ShippingWorkflow],
+                interceptors=self.interceptors,
                 activities=[shipping.prepare, shipping.dispatch, shipping.put_back, shipping.track],
             ),
         ]

@@ -13,7 +13,17 @@ from orders.model import OrderStatus, PaymentStatus, ShipmentStatus
 from orders.policy import Policy
 from orders.workflows.order import OrderWorkflow
 from tests.examples import TOTAL, WORK
-from tests.workflows.conftest import CANCEL, NO_REVIEW, ON_DISPATCH, OTHER_CARD, OrderHandle, Shop, ask, refusal
+from tests.workflows.conftest import (
+    ACCEPTED,
+    CANCEL,
+    NO_REVIEW,
+    ON_DISPATCH,
+    OTHER_CARD,
+    OrderHandle,
+    Shop,
+    ask,
+    refusal,
+)
 
 AN_HOUR = timedelta(hours=1)
 SLOWLY = replace(NO_REVIEW, dispatch_retry_after=AN_HOUR)
@@ -86,6 +96,19 @@ async def test_an_order_can_be_cancelled_after_a_refusal(shop: Shop) -> None:
     assert (shop.payments.held, shop.warehouse.packed, shop.carrier.dispatches.total()) == (0, set(), 0)
     assert shop.trail[-2:] == ["stock_released", "cancelled"]
     assert shop.last.at - shop.said("dispatch_failed").at < AN_HOUR / 2
+
+
+async def test_an_order_can_be_cancelled_while_a_parcel_that_no_carrier_takes_is_put_back(shop: Shop) -> None:
+    shop.carrier.refusals = 1
+    shop.warehouse.at_put_back.close()
+    handle = await shop.place(policy=replace(NO_REVIEW, dispatch_attempts=1))
+    await shop.warehouse.at_put_back.reached()
+    await handle.start_update(OrderWorkflow.cancel, CANCEL, wait_for_stage=ACCEPTED)
+    # Until the parcel has answered.
+    await asyncio.sleep(0.5)
+    shop.warehouse.at_put_back.open()
+    assert await handle.result() is OrderStatus.CANCELLED
+    assert (shop.payments.held, shop.order.stock) == (0, {})
 
 
 async def test_a_payment_can_be_called_off_after_a_refusal_and_a_new_parcel_leaves_once_it_is_paid_anew(

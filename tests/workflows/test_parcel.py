@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
 from orders.contracts import shipment_workflow_id
-from orders.model import OrderStatus
+from orders.model import OrderStatus, ShipmentStatus
+from orders.workflows.shipping import ShippingWorkflow
 from tests.counting import History
 from tests.examples import TOTAL
-from tests.workflows.conftest import Shop
+from tests.workflows.conftest import NO_REVIEW, Shop
 
 
 async def test_a_parcel_is_followed_until_its_carrier_says_that_it_has_arrived(shop: Shop) -> None:
@@ -61,3 +68,38 @@ async def test_an_order_whose_parcel_was_terminated_on_its_way_fails_and_keeps_t
     await shop.environment.client.get_workflow_handle(shipment_workflow_id(shop.shipment_id)).terminate()
     assert await handle.result() is OrderStatus.FAILED
     assert shop.payments.held == TOTAL
+
+
+async def test_a_parcel_whose_order_was_terminated_after_a_refusal_comes_back_by_itself(
+    shop_on_the_real_server: Shop,
+) -> None:
+    shop = shop_on_the_real_server
+    shop.carrier.refusals = 1
+    handle = await shop.place(policy=replace(NO_REVIEW, dispatch_retry_after=timedelta(hours=1)))
+    await shop.until("dispatch_failed")
+    await handle.terminate()
+    parcel = shop.environment.client.get_workflow_handle_for(
+        ShippingWorkflow.run, shipment_workflow_id(shop.shipment_id)
+    )
+    assert (await parcel.result()).steps[-1].status is ShipmentStatus.RECALLED
+    assert (shop.warehouse.put_back_, shop.warehouse.packed) == ({shop.shipment_id}, set())
+
+
+@pytest.mark.parametrize(("refusals", "end"), [(0, ShipmentStatus.DELIVERED), (1, ShipmentStatus.RECALLED)])
+async def test_a_parcel_whose_order_was_terminated_while_it_was_leaving_comes_back_only_if_the_carrier_refuses_it(
+    shop_on_the_real_server: Shop, refusals: int, end: ShipmentStatus
+) -> None:
+    shop = shop_on_the_real_server
+    shop.carrier.refusals = refusals
+    shop.carrier.at_dispatch.close()
+    handle = await shop.place()
+    await shop.carrier.at_dispatch.reached()
+    await handle.terminate()
+    # Until the parcel has been asked to stop.
+    await asyncio.sleep(0.5)
+    shop.carrier.at_dispatch.open()
+    parcel = shop.environment.client.get_workflow_handle_for(
+        ShippingWorkflow.run, shipment_workflow_id(shop.shipment_id)
+    )
+    assert (await parcel.result()).steps[-1].status is end
+    assert shop.warehouse.put_back_ == ({shop.shipment_id} if refusals else set())

@@ -178,9 +178,7 @@ async def test_of_a_rejection_and_a_cancellation_at_once_exactly_one_ends_the_or
 async def test_a_decision_counts_although_the_ledger_has_not_written_yet_that_the_review_began(shop: Shop) -> None:
     shop.ledger.refuses = "review_started"
     handle = await shop.place(policy=BY_PERSON, task_timeout=timedelta(seconds=1))
-    async with asyncio.timeout(10):
-        while not shop.ledger.turned_away:  # noqa: ASYNC110 - the ledger is written by another thread
-            await asyncio.sleep(0.01)
+    await shop.until_the_ledger_fails()
     assert (await handle.query(OrderWorkflow.progress)).waits_for == "a decision: approve or reject"
     approving = await handle.start_update(OrderWorkflow.review, APPROVE, wait_for_stage=ACCEPTED)
     shop.ledger.refuses = None
