@@ -107,7 +107,7 @@ class OrderView(BaseModel):
                 ShipmentView(id=each.id, status=each.status, carrier=each.carrier, tracking_number=each.tracking_number)
                 for each in order.shipments
             ],
-            stuck=order.stuck,
+            stuck=order.why_stuck,
             metadata=details.metadata,
             created_at=order.created_at,
             updated_at=order.updated_at,

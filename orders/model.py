@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from orders.errors import IllegalMove
 
+PAYMENT, SHIPMENT = "payment", "shipment"
+"""The axes on which an order can be stuck."""
 SYSTEM = "system"
 """The actor of what the lifecycle does by itself."""
 

@@ -13,10 +13,13 @@ from typing import Any
 
 from orders.details import Address, OrderDetails, OrderLine
 from orders.model import (
+    FINAL,
     ORDER_BY_EVENT,
     ORDER_MOVES,
+    PAYMENT,
     PAYMENT_BY_EVENT,
     PAYMENT_MOVES,
+    SHIPMENT,
     SHIPMENT_BY_EVENT,
     SHIPMENT_MOVES,
     Event,
@@ -58,7 +61,7 @@ class Holding:
 class Order:
     """An order as its events have made it; ``version`` is the ``seq`` of the last one.
 
-    ``stuck`` says why the order doesn't get on, and ``waiting_until`` when its waiting ends.
+    ``stuck`` says on which axis and why the order doesn't get on, and ``waiting_until`` when its waiting ends.
     """
 
     id: str
@@ -70,8 +73,13 @@ class Order:
     payment: Payment = field(default_factory=Payment)
     shipments: list[Shipment] = field(default_factory=list)
     stock: dict[str, Holding] = field(default_factory=dict)
-    stuck: str | None = None
+    stuck: dict[str, str] = field(default_factory=dict)
     waiting_until: datetime | None = None
+
+    @property
+    def why_stuck(self) -> str | None:
+        """Why the order doesn't get on, in one line."""
+        return "; ".join(self.stuck.values()) or None
 
     @property
     def shipment(self) -> Shipment:
@@ -110,12 +118,17 @@ class Order:
         self.status, self.payment.status = status, payment_status
         if to_shipment:
             self.shipment.status = to_shipment
+        self._get_on({axis for axis, moved in ((PAYMENT, to_payment), (SHIPMENT, to_shipment)) if moved})
         if to_order or to_payment or to_shipment:
-            # It got on: what it was stuck in is over, and so is the waiting.
-            self.stuck = self.waiting_until = None
+            self.waiting_until = None
         if "until" in data:
             self.waiting_until = datetime.fromisoformat(data["until"])
         self.version, self.updated_at = event.seq, event.at
+
+    def _get_on(self, moved: set[str]) -> None:
+        # Nothing is stuck any more on an axis that has moved, nor in an order that is at its end.
+        is_over = self.status in FINAL
+        self.stuck = {axis: reason for axis, reason in self.stuck.items() if not is_over and axis not in moved}
 
     def _status_after(self, kind: EventType) -> OrderStatus | None:
         if kind in MONEY and self.status is OrderStatus.SHIPPED:
@@ -136,7 +149,7 @@ class Order:
         self._take_stock(kind)
         match kind:
             case E.STUCK:
-                self.stuck = data["reason"]
+                self.stuck = {**self.stuck, data["axis"]: data["reason"]}
             case E.SHIPMENT_REQUESTED:
                 self.shipments = [*self.shipments, Shipment(data["shipment"])]
             case E.LABELLED:

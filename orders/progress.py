@@ -52,6 +52,9 @@ _BY_PAYMENT: Mapping[PaymentStatus, tuple[str, str]] = {
 }
 _BY_SHIPMENT: Mapping[ShipmentStatus, tuple[str, str]] = {
     S.REQUESTED: ("prepare and hand over the parcel", "the warehouse and the carrier"),
+    S.PICKED: ("hand over the parcel", "the carrier"),
+    S.PACKED: ("hand over the parcel", "the carrier"),
+    S.LABELLED: ("hand over the parcel", "the carrier"),
     S.DISPATCHED: ("deliver", "the carrier"),
     S.IN_TRANSIT: ("deliver", "the carrier"),
     S.LOST: ("end the order", "the ledger"),
@@ -72,7 +75,7 @@ def progress(order: Order) -> Progress:
     if order.status in FINAL:
         return Progress(order.status, "ended")
     step, waits_for = _doing(order)
-    return Progress(order.status, step, waits_for, order.waiting_until, order.stuck)
+    return Progress(order.status, step, waits_for, order.waiting_until, order.why_stuck)
 
 
 def _doing(order: Order) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def upgrade() -> None:
         "orders",
         sa.Column("stock_before", JSONB, nullable=False, server_default="{}", comment=_BEFORE),
     )
-    op.add_column("orders", sa.Column("stuck", sa.Text, comment="why the order does not get on"))
+    op.add_column("orders", sa.Column("stuck", JSONB, comment="by axis: why the order does not get on"))
     op.add_column("orders", sa.Column("waiting_until", sa.DateTime(timezone=True)))
     for name in ("authorized", "stock", "stock_before"):
         op.alter_column("orders", name, server_default=None)

@@ -94,6 +94,6 @@ def _order(row: Row[Any]) -> Order:
             for each in row.shipments or []
         ],
         stock={sku: Holding(**holding) for sku, holding in row.stock.items()},
-        stuck=row.stuck,
+        stuck=row.stuck or {},
         waiting_until=row.waiting_until,
     )

@@ -45,7 +45,7 @@ orders = Table(
     Column("refunded", BigInteger, nullable=False),
     Column("stock", JSONB, nullable=False, comment="by article: pieces held on the shelf, pieces taken away"),
     Column("stock_before", JSONB, nullable=False, comment="the same before the last write"),
-    Column("stuck", Text, comment="why the order does not get on"),
+    Column("stuck", JSONB, comment="by axis: why the order does not get on"),
     Column("waiting_until", DateTime(timezone=True)),
     Column("run_id", Text, nullable=False, comment="of the workflow run that wrote this row"),
     Column("history_length", Integer, nullable=False, comment="of that run when it decided so"),

@@ -269,7 +269,7 @@ def _rows(entry: RecordEvents) -> dict[str, Any]:
                 "refunded": order.payment.refunded,
                 "stock": held,
                 "stock_before": {},
-                "stuck": order.stuck,
+                "stuck": order.stuck or None,
                 "waiting_until": order.waiting_until.isoformat() if order.waiting_until else None,
                 "run_id": entry.run_id,
                 "history_length": entry.history_length,

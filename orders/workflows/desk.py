@@ -34,6 +34,7 @@ Asked = TypeVar("Asked", bound=Message)
 
 MAX_MESSAGES = 500
 """How many messages an order puts on record; with many more its history would reach Temporal's limits."""
+KEPT_FOR_CANCELS = 20
 CANCELLABLE = frozenset({P.UNPAID, P.PENDING, P.AUTHORIZED, P.CAPTURED})
 
 
@@ -61,15 +62,16 @@ class Desk:
 
     # For the story
 
-    async def hear(
-        self, wanted: Wanted, timeout: timedelta | None = None, unless: Callable[[], bool] = lambda: False
-    ) -> bool:
-        """Wait for what only a person can say; False when it did not come in time, or ``unless`` came true.
+    def expect(self, wanted: Wanted | None, available: dict[str, int] | None = None) -> None:
+        """Take this from now on, if anything; ``available`` is what there is of what is short."""
+        self._wanted, self._available = wanted, available or {}
+
+    async def hear(self, timeout: timedelta | None = None, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for what is expected; False when it did not come in time, or ``unless`` came true.
 
         Raises:
             Ending: the order was cancelled instead.
         """
-        self._wanted = wanted
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._wanted is None or self._cancellation is not None or unless(), timeout=timeout
@@ -78,11 +80,6 @@ class Desk:
         if self._cancellation:
             raise self._cancellation
         return is_heard
-
-    async def hear_about_shortage(self, available: dict[str, int], timeout: timedelta) -> bool:
-        """Wait for an amendment of an order of whose articles there are only so many."""
-        self._available = available
-        return await self.hear(Wanted.AMENDMENT, timeout)
 
     def is_asked_to_stop(self) -> bool:
         """Whether the story has to leave its path."""
@@ -112,11 +109,10 @@ class Desk:
         if self._messages >= MAX_MESSAGES:
             raise refused(f"the order has had {MAX_MESSAGES} messages: it can only be cancelled now")
 
-    def refuse_late_cancel_beyond_limit(self) -> None:
-        """Do the same for a cancel, which is always let in where it can be done."""
-        if self._messages >= MAX_MESSAGES:
-            self._refuse_after_dispatch("cancelled")
-            self._refuse_while_cancelling()
+    def refuse_cancel_beyond_limit(self) -> None:
+        """Do the same for a cancel, for which some messages are kept."""
+        if self._messages >= MAX_MESSAGES + KEPT_FOR_CANCELS:
+            raise refused(f"the order has had {self._messages} messages: it takes no more")
 
     async def answer(self, request: str, message: Asked, deed: Callable[[Asked], Awaitable[None]]) -> None:
         """Do what a message asks for; that it was refused is put on record.
@@ -139,6 +135,7 @@ class Desk:
         self._tell(E.CANCEL_REQUESTED, message, reason=message.reason)
         await self._call_parcel_back()
         self._cancellation = self._cancellation or Ending(E.CANCELLED, message.reason, by=message)
+        await self._write()
         await self._until_ended_as(OrderStatus.CANCELLED)
 
     async def review(self, message: ReviewOrder) -> None:

@@ -52,14 +52,22 @@ class Journal:
         async with self._writing:
             if not self._unwritten and hold is None:
                 return {}
-            events, self._unwritten = self._unwritten, []
-            while (recorded := await self._record(events, hold)) is None:
-                # A worker that died in the middle of an update left more than this. The history is longer after a
-                # rest, and then this decision is the newer one.
-                await workflow.sleep(STALE_REST)
-            if recorded.free:
-                self._unwritten = [*events, *self._unwritten]
-            return recorded.free
+            events: list[Event] = []
+            is_written = False
+            try:
+                while True:
+                    # What was told meanwhile goes along: the order that is written is the one of this moment.
+                    events, self._unwritten = [*events, *self._unwritten], []
+                    if recorded := await self._record(events, hold):
+                        is_written = not recorded.free
+                        return recorded.free
+                    # A worker that died in the middle of an update left more than this. The history is longer after
+                    # a rest, and then this decision is the newer one.
+                    await workflow.sleep(STALE_REST)
+            finally:
+                if not is_written:
+                    # Or it was, and nobody knows, since the step that asked for it was called off.
+                    self._unwritten = [*events, *self._unwritten]
 
     async def _record(self, events: list[Event], hold: Mapping[str, int] | None) -> Recorded | None:
         info = workflow.info()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -27,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         ShipmentReport,
         ShipmentTrouble,
     )
-    from orders.model import ARRIVED, FINAL, EventType, OrderStatus, Origin, PaymentStatus, ShipmentStatus
+    from orders.model import FINAL, PAYMENT, SHIPMENT, EventType, OrderStatus, Origin, PaymentStatus, ShipmentStatus
     from orders.policy import CaptureMode
     from orders.progress import Progress, progress
     from orders.workflows.cashier import Cashier
@@ -54,7 +55,7 @@ class OrderWorkflow:
         self._journal = Journal(request)
         self._order, self._tell, self._write = self._journal.order, self._journal.tell, self._journal.write
         self._desk = Desk(self._journal)
-        self._cashier = Cashier(self._journal, self._partner(PAYMENTS_QUEUE))
+        self._cashier = Cashier(self._journal, self._partner(PAYMENTS_QUEUE, PAYMENT))
         self._authorization: Authorize | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self._notices: set[str] = set()
@@ -76,6 +77,7 @@ class OrderWorkflow:
             await self._deliver()
             self._tell(E.COMPLETED)
         except Ending as ending:
+            self._desk.expect(None)
             await self._undo_everything()
             if any(holding.held for holding in self._order.stock.values()):
                 self._tell(E.STOCK_RELEASED)
@@ -99,9 +101,10 @@ class OrderWorkflow:
         if review is None:
             return
         self._tell(E.REVIEW_STARTED, by_person=review.by_person, until=self._in(review.lasts))
+        self._desk.expect(Wanted.DECISION)
         # Nobody should have to look at an order for something that the shop doesn't have at all.
         _reject_unknown(await self._write(hold=dict.fromkeys(details.quantities, 0)))
-        if await self._desk.hear(Wanted.DECISION, review.lasts):
+        if await self._desk.hear(review.lasts):
             decision = self._desk.decision
             if decision and not decision.approved:
                 raise Ending(E.REJECTED, decision.note, by=decision)
@@ -116,8 +119,9 @@ class OrderWorkflow:
             ordered, timeout = self._order.details.quantities, self._policy.customer_timeout
             short = [{"sku": sku, "wanted": ordered[sku], "available": there} for sku, there in available.items()]
             self._tell(E.STOCK_SHORT, short=short, until=self._in(timeout))
+            self._desk.expect(Wanted.AMENDMENT, available)
             await self._write()
-            if not await self._desk.hear_about_shortage(available, timeout):
+            if not await self._desk.hear(timeout):
                 raise Ending(E.EXPIRED, f"no answer to the shortage within {timeout}")
         self._tell(E.STOCK_RESERVED)
 
@@ -148,13 +152,14 @@ class OrderWorkflow:
         return is_paid
 
     async def _another_payment_method(self) -> None:
+        self._desk.expect(Wanted.PAYMENT_METHOD)
         await self._write()
         timeout = self._policy.payment_timeout
-        if not await self._desk.hear(Wanted.PAYMENT_METHOD, timeout):
+        if not await self._desk.hear(timeout):
             raise Ending(E.EXPIRED, f"no payment within {timeout}")
 
     async def _hand_over(self) -> None:
-        parcel = self._desk.parcel = Parcel(self._journal, self._policy, self._partner(SHIPPING_QUEUE))
+        parcel = self._desk.parcel = Parcel(self._journal, self._policy, self._partner(SHIPPING_QUEUE, SHIPMENT))
         await parcel.request()
         self._undo.append(parcel.put_back)
         try:
@@ -183,15 +188,19 @@ class OrderWorkflow:
         if self._order.payment.status is PaymentStatus.CAPTURED:
             return
         assert self._authorization
+        following = asyncio.create_task(self._note_arrival())
         is_taken = await self._cashier.capture(self._authorization)
         while not is_taken:
-            self._tell(E.STUCK, reason=UNPAID_GOODS)
+            self._tell(E.STUCK, axis=PAYMENT, reason=UNPAID_GOODS)
+            self._desk.expect(Wanted.PAYMENT_METHOD)
             await self._write()
-            if await self._desk.hear(Wanted.PAYMENT_METHOD, unless=self._has_come_to_an_end):
+            if await self._desk.hear(unless=self._may_be_gone):
                 request = self._authorization = await self._cashier.request(capture=True)
                 is_taken = self._cashier.settle(request, await self._cashier.authorize(request))
             elif await self._arrival() is not ShipmentStatus.DELIVERED:
-                return
+                break
+        await self._write()
+        await following
 
     async def _deliver(self) -> None:
         arrival = await self._arrival()
@@ -200,9 +209,15 @@ class OrderWorkflow:
             self._undo.append(partial(self._cashier.give_back, self._authorization))
             raise Ending(E.FAILED, f"the parcel was {arrival}")
 
-    def _has_come_to_an_end(self) -> bool:
+    def _may_be_gone(self) -> bool:
         parcel = self._desk.parcel
-        return parcel is not None and parcel.is_done and self._order.shipment.status not in ARRIVED
+        return parcel is not None and parcel.is_done and self._order.shipment.status is not ShipmentStatus.DELIVERED
+
+    async def _note_arrival(self) -> None:
+        # While the money is being taken; that nobody follows the parcel any more is said when it is waited for.
+        with suppress(Ending):
+            await self._arrival()
+            await self._write()
 
     async def _arrival(self) -> ShipmentStatus:
         assert self._desk.parcel
@@ -235,7 +250,7 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, message: CancelOrder) -> None:
-        self._desk.refuse_late_cancel_beyond_limit()
+        self._desk.refuse_cancel_beyond_limit()
 
     @workflow.update
     async def review(self, message: ReviewOrder) -> None:
@@ -301,7 +316,7 @@ class OrderWorkflow:
         """The carrier refused the parcel, or somebody doesn't answer it."""
         await self.shipment_reported(ShipmentReport(trouble.steps))
         if not trouble.refused:
-            await self._note_trouble(trouble.reason)
+            await self._note_trouble(SHIPMENT, trouble.reason)
         elif self._desk.parcel:
             self._desk.parcel.refused(trouble)
             await self._write()
@@ -320,17 +335,17 @@ class OrderWorkflow:
         self._notices.add(notice.id)
         self._tell(E.PAYMENT_NOTICED, notice, notice=notice.id, kind=notice.kind, reference=notice.reference)
         if notice.problem:
-            await self._note_trouble(notice.problem)
+            await self._note_trouble(PAYMENT, notice.problem)
         await self._write()
 
     # How it does these things
 
-    def _partner(self, queue: str) -> Partner:
-        return Partner(queue, self._policy.partners, self._note_trouble)
+    def _partner(self, queue: str, axis: str) -> Partner:
+        return Partner(queue, self._policy.partners, partial(self._note_trouble, axis))
 
-    async def _note_trouble(self, reason: str) -> None:
+    async def _note_trouble(self, axis: str, reason: str) -> None:
         if self._order.status not in FINAL:
-            self._tell(E.STUCK, reason=reason)
+            self._tell(E.STUCK, axis=axis, reason=reason)
             await self._write()
 
     async def _cancel_if_possible(self, message: CancelOrder) -> None:

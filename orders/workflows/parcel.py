@@ -115,8 +115,7 @@ class Parcel:
 
     async def come_back(self) -> bool:
         """Ask it to stop and to put everything back; False if it is leaving already."""
-        self.is_called_back = True
-        number = self._number(lambda accepted: None)
+        number = self._number(self._note_recall)
         return await self._ask(number, lambda handle: handle.signal(ShippingWorkflow.recall, Request(number)))
 
     async def take_new_address(self, address: Address, on_answer: Callable[[bool], None]) -> bool:
@@ -185,6 +184,9 @@ class Parcel:
             # It may be called back in this very moment: its report then says so.
             with suppress(ApplicationError):
                 await self._handle.signal(ShippingWorkflow.try_again)
+
+    def _note_recall(self, accepted: bool) -> None:
+        self.is_called_back = self.is_called_back or accepted
 
     def _number(self, on_answer: Callable[[bool], None]) -> int:
         self._requests += 1

@@ -40,6 +40,8 @@ class ShippingWorkflow:
         self._request = request
         self._address = request.address
         self._partner = Partner(SHIPPING_QUEUE, request.partners, self._report_trouble)
+        # That nobody knows where the parcel is shows when its news are overdue, and not before.
+        self._informant = Partner(SHIPPING_QUEUE, request.partners, _keep_quiet)
         self._steps: list[ShipmentStep] = []
         self._recalled = False
         self._leaving = False
@@ -88,12 +90,13 @@ class ShippingWorkflow:
             self._note(event.status, event.at, event.note)
         look_again = tracking.look_again_after
         while self._last not in ARRIVED:
+            # What comes while the order is being told is news as well.
+            known = len(self._steps)
             await self._tell_order("shipment_reported", self._report())
-            look_again = await self._wait_for_news(dispatched.track, look_again)
+            look_again = await self._wait_for_news(known, dispatched.track, look_again)
 
-    async def _wait_for_news(self, track: Track, look_again: timedelta | None) -> timedelta | None:
+    async def _wait_for_news(self, known: int, track: Track, look_again: timedelta | None) -> timedelta | None:
         """Wait for the carrier's word, and ask for it now and then; say so once when it is overdue."""
-        known = len(self._steps)
         overdue: datetime | None = workflow.now() + self._request.delivery_timeout
 
         def has_news() -> bool:
@@ -108,7 +111,7 @@ class ShippingWorkflow:
                 if wake_at == overdue:
                     overdue = None
                     await self._report_trouble(f"no news of the parcel for {self._request.delivery_timeout}")
-                elif tracking := await until(has_news, self._partner.ask(ShippingActivities.track, track)):
+                elif tracking := await until(has_news, self._informant.ask(ShippingActivities.track, track)):
                     self._note(tracking.status, tracking.at)
                     look_again = tracking.look_again_after
         return look_again
@@ -183,3 +186,7 @@ class ShippingWorkflow:
             workflow.logger.warning("the order of shipment %s is gone: %s", self._request.shipment_id, gone)
             return False
         return True
+
+
+async def _keep_quiet(reason: str) -> None:
+    pass

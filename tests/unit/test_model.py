@@ -196,11 +196,12 @@ def test_an_order_that_gets_on_is_neither_stuck_nor_waiting_any_more() -> None:
     order, _ = live(*SHORT)
     waiting = copy.deepcopy(order)
     assert waiting.waiting_until == NOW + timedelta(days=3)
-    order.record(E.STUCK, NOW, reason="nobody answers")
+    order.record(E.STUCK, NOW, axis="payment", reason="nobody answers")
+    order.record(E.STUCK, NOW, axis="shipment", reason="no news")
     order.record(E.AMENDED, NOW, lines=ONE_MUG, currency="USD")
     amended = copy.deepcopy(order)
     order.record(E.PAYMENT_REQUESTED, NOW, **AUTHORIZATION)
-    assert (amended.stuck, order.stuck) == ("nobody answers", None)
+    assert (amended.why_stuck, order.why_stuck) == ("nobody answers; no news", "no news")
     assert order.waiting_until is None
 
 
@@ -245,7 +246,7 @@ STEPS = st.lists(
             (E.RETURNED, {}),
             (E.RECALLED, {}),
             (E.REFUSED, {"request": "cancel", "reason": "too late"}),
-            (E.STUCK, {"reason": "nobody answers"}),
+            (E.STUCK, {"axis": "payment", "reason": "nobody answers"}),
             (E.CANCEL_REQUESTED, {"reason": None}),
             (E.PAYMENT_CANCEL_REQUESTED, {"reason": None}),
             (E.ADDRESS_CHANGED, {"address": asdict(WORK)}),

@@ -71,5 +71,5 @@ def test_an_order_that_has_ended_waits_for_nothing(status: OrderStatus) -> None:
 
 
 def test_an_order_says_until_when_it_waits_and_why_it_is_stuck() -> None:
-    order, _ = live(*SHORT, (E.STUCK, {"reason": "nobody answers"}))
+    order, _ = live(*SHORT, (E.STUCK, {"axis": "payment", "reason": "nobody answers"}))
     assert (progress(order).until, progress(order).stuck) == (NOW + timedelta(days=3), "nobody answers")

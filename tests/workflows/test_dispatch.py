@@ -152,8 +152,6 @@ async def test_a_parcel_called_back_from_outside_after_a_refusal_cancels_its_ord
     assert shop.payments.held == 0
 
 
-# This shows a fault of the production code.
-@pytest.mark.xfail(strict=True, reason="the order waits for ever for a cancel that it has refused")
 async def test_a_parcel_called_back_from_outside_cancels_its_order_also_after_a_cancel_that_came_too_late(
     shop: Shop,
 ) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-import pytest
-
 from orders.contracts import CancelPayment, ChangeAddress, RetryPayment
 from orders.details import OrderLine
 from orders.model import OrderStatus
@@ -91,8 +89,6 @@ async def test_a_write_that_a_dead_worker_has_overtaken_is_decided_anew(shop: Sh
     assert shop.order.version == LENGTH
 
 
-# This shows a fault of the production code.
-@pytest.mark.xfail(strict=True, reason="a write that is decided anew takes along what was not told yet the first time")
 async def test_a_write_that_is_decided_anew_says_no_more_of_the_order_than_its_events_do(shop: Shop) -> None:
     shop.ledger.stale = 1
     handle = await shop.place()

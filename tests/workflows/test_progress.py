@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import pytest
-
 from orders.model import OrderStatus, ShipmentStatus
 from orders.progress import Progress
 from orders.workflows.order import OrderWorkflow
@@ -106,8 +104,6 @@ async def test_an_order_that_has_ended_waits_for_nothing(shop: Shop) -> None:
     assert await handle.query(OrderWorkflow.progress) == Progress(OrderStatus.REJECTED, "ended")
 
 
-# This shows a fault of the production code.
-@pytest.mark.xfail(strict=True, reason="a parcel that is picked and packed counts as one that nobody has begun with")
 async def test_an_order_whose_parcel_was_refused_once_still_waits_for_the_carrier(shop: Shop) -> None:
     shop.carrier.refusals = 1
     handle = await shop.place(policy=replace(NO_REVIEW, dispatch_retry_after=timedelta(hours=1)))
