@@ -99,6 +99,8 @@ def temporal_command(
     """
     command = [program("temporal"), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port)]
     command += ["--log-level", "warn"]
+    # By default the server may let every timer wait up to a second longer: tries that follow each other soon feel it.
+    command += ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="25ms"']
     command += ["--ui-port", str(ui_port)] if ui_port else ["--headless"]
     command += ["--db-filename", str(state)] if state else []
     for namespace in namespaces:

@@ -30,7 +30,8 @@ def document() -> str:
     parts = [_HEAD]
     for concern in CONCERNS:
         parts.append(f"\n## {_first_line(concern)}\n\n| variable | default | meaning |\n|---|---|---|\n")
-        parts += [f"| `{name}` | `{default}` | {meaning} |\n" for name, default, meaning in _rows(concern)]
+        for name, default, meaning in _rows(concern):
+            parts.append(f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |\n")
     return "".join(parts)
 
 
@@ -51,6 +52,10 @@ def _rows(concern: type[Settings]) -> Iterator[tuple[str, str, str]]:
 def _written(default: Any) -> str:
     if isinstance(default, timedelta):
         return f"{default.total_seconds():g}" if default < timedelta(days=1) else f"P{default.days}D"
+    if default is None or default == ():
+        return ""
+    if isinstance(default, tuple):
+        return ",".join(default)
     if isinstance(default, SecretStr):
         return default.get_secret_value()
     return str(default)

@@ -22,7 +22,7 @@ from orders.temporal import connect, ping
 
 MAX_PROCESSES = 16
 TEMPLATE = "template_orders"
-USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing")
+USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing", "faulty")
 """What each test process has namespaces for, besides its main one."""
 
 

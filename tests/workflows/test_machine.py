@@ -58,9 +58,10 @@ from tests.workflows.conftest import ACCEPTED, OrderHandle, Shop
 
 T = TypeVar("T")
 PARTS = 4
+LEAST = 4
+"""How many steps a life has before it may be cancelled: otherwise most would end so, and early."""
 EXAMPLES = int(os.environ.get("EXPLORE") or 200) // PARTS
 MESSAGES: dict[str, Any] = {
-    "cancel": CancelOrder("changed my mind", "ann", "a" * 32),
     "approve": ReviewOrder(approved=True, note=None, actor="bob"),
     "reject": ReviewOrder(approved=False, note="a fraud", actor="bob"),
     "take what there is": AmendOrder(None, "ann"),
@@ -72,6 +73,7 @@ MESSAGES: dict[str, Any] = {
     "offer a good card": RetryPayment("tok_amex", "ann"),
     "offer a bad card": RetryPayment("tok_declined", "ann"),
 }
+CANCEL = CancelOrder("changed my mind", "ann", "a" * 32)
 UPDATES = {
     CancelOrder: OrderWorkflow.cancel,
     ReviewOrder: OrderWorkflow.review,
@@ -82,7 +84,7 @@ UPDATES = {
 }
 POLICIES = st.builds(
     Policy,
-    review_mode=st.sampled_from(ReviewMode),
+    review_mode=st.sampled_from([ReviewMode.OFF, *ReviewMode]),
     review_timeout=st.sampled_from([timedelta(seconds=3), timedelta(days=1)]),
     review_threshold=st.sampled_from([None, 2000]),
     payment_capture=st.sampled_from(CaptureMode),
@@ -149,6 +151,7 @@ class Life(RuleBasedStateMachine):
         self.handle: OrderHandle | None = None
         self.asked: list[WorkflowUpdateHandle[Any]] = []
         self.told = 0
+        self.steps = 0
 
     @initialize(
         policy=POLICIES,
@@ -203,7 +206,7 @@ class Life(RuleBasedStateMachine):
     @rule(names=st.lists(st.sampled_from(sorted(MESSAGES)), min_size=1, max_size=3))
     def ask(self, names: list[str]) -> None:
         """Send messages: one, or some at once, or one twice."""
-        self.run(self._ask_all(names))
+        self.run(self._ask_all([MESSAGES[name] for name in names]))
 
     @rule(news=st.sampled_from(["in_transit", "delivered", "lost", "returned"]), again=st.booleans())
     def hear_from_the_carrier(self, news: str, again: bool) -> None:
@@ -223,7 +226,14 @@ class Life(RuleBasedStateMachine):
     def wait_a_moment(self, milliseconds: int) -> None:
         self.run(asyncio.sleep(milliseconds / 1000))
 
+    @rule(along=st.sampled_from([*sorted(MESSAGES), None]))
+    @precondition(lambda self: self.steps > LEAST)
+    def cancel(self, along: str | None) -> None:
+        """Cancel the order, twice at once, and with another message at the same time."""
+        self.run(self._ask_all([CANCEL, CANCEL, *([MESSAGES[along]] if along else [])]))
+
     @rule()
+    @precondition(lambda self: self.steps > LEAST)
     def cancel_the_workflow_itself(self) -> None:
         assert self.handle
         with suppress(RPCError):
@@ -231,6 +241,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def what_is_reserved_is_what_live_orders_hold(self) -> None:
+        self.steps += 1
         if not self.handle:
             return
         held = "select coalesce(sum((stock->:sku->>'held')::int), 0) from orders where id = :id"
@@ -255,12 +266,12 @@ class Life(RuleBasedStateMachine):
             if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
                 break
             await self.shop.environment.sleep(timedelta(days=1))
-            await self._ask_all(["offer a good card"])
+            await self._ask_all([MESSAGES["offer a good card"]])
         else:
             raise AssertionError(f"{self.order_id} does not end")
         await asyncio.gather(*(asked.result() for asked in self.asked), return_exceptions=True)
         with pytest.raises(RPCError, match=r"already completed|not found"):
-            await handle.start_update(OrderWorkflow.cancel, MESSAGES["cancel"], wait_for_stage=ACCEPTED)
+            await handle.start_update(OrderWorkflow.cancel, CANCEL, wait_for_stage=ACCEPTED)
         self.found = await LedgerReader(self.laboratory.database).order(self.order_id)
         self.trail = await LedgerReader(self.laboratory.database).events(self.order_id)
         await self.shop.replay(self.found)
@@ -298,8 +309,8 @@ class Life(RuleBasedStateMachine):
         if order.shipments and order.shipment.address:
             assert order.shipment.address == order.details.shipping_address
 
-    async def _ask_all(self, names: list[str]) -> None:
-        await asyncio.gather(*(self._ask(MESSAGES[name]) for name in names))
+    async def _ask_all(self, messages: list[Any]) -> None:
+        await asyncio.gather(*map(self._ask, messages))
 
     async def _ask(self, message: Any) -> None:
         assert self.handle
