@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from orders.model import (
     FINAL,
@@ -23,15 +24,12 @@ PAGE = Path("docs/lifecycle.md")
 _PLACE = re.compile(r"(<!-- picture: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def picture(moves: Mapping[str, frozenset[str]]) -> str:
+def picture(moves: Mapping[Any, frozenset[Any]]) -> str:
     """Draw one axis as a Mermaid state diagram: every status, every legal move, and where it begins and ends."""
-    first = next(iter(moves))
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
-    for status, following in moves.items():
-        others = [*following, *([status] if status in REPEATABLE else [])]
-        lines += [f"    {status} --> {other}" for other in moves if other in others]
-        if not following:
-            lines.append(f"    {status} --> [*]")
+    lines: list[str] = ["```mermaid", "stateDiagram-v2", f"    [*] --> {next(iter(moves))}"]
+    for before in moves:
+        after = moves[before] | ({before} & REPEATABLE)
+        lines += [f"    {before} --> {each}" for each in moves if each in after] or [f"    {before} --> [*]"]
     return "\n".join([*lines, "```", ""])
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from orders.errors import DependencyUnavailable, PartnerUnavailable, StaleWrite
+from orders.errors import DependencyUnavailable, PartnerMisuse, PartnerUnavailable, StaleWrite
 from orders.settings import LogSettings, load
 
-EXPECTED = (DependencyUnavailable, PartnerUnavailable, StaleWrite)
+EXPECTED = (DependencyUnavailable, PartnerMisuse, PartnerUnavailable, StaleWrite)
 """What happens in the life of a distributed system, and is tried again: one line says all there is to say."""
 
 
@@ -19,6 +19,8 @@ def set_up_logging() -> None:
     """
     level = load(LogSettings).level
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True)
+    # It logs Stripe's own texts, which may quote what was sent; what matters of them is in our errors.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(without_expected_traces)
 

@@ -59,7 +59,7 @@ class Payment:
         """Enter what an event says about money.
 
         Raises:
-            InvalidAmount: it is negative, or more comes back than the shop has.
+            InvalidAmount: it is negative, more is taken than was authorized, or more comes back than the shop has.
         """
         amount = _not_negative(data.get("amount", 0))
         if operation := REQUESTS.get(kind):
@@ -71,6 +71,8 @@ class Payment:
                 self.authorized = self.held + amount
                 self._settle(data["key"], status="succeeded", reference=data["reference"])
             case E.PAYMENT_CAPTURED:
+                if self.held + amount > self.authorized:
+                    raise InvalidAmount(f"{amount} can't be taken of {self.authorized} that are authorized")
                 self.captured += amount
                 self._settle(data["key"], status="succeeded", reference=data["reference"])
             case E.PAYMENT_DECLINED:

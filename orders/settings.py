@@ -251,7 +251,10 @@ class PartnerSettings(Settings):
         None, alias="STRIPE_API_BASE", pattern=r"^https?://", description="another address of Stripe's API, for tests"
     )
     stripe_timeout: Positive = Field(
-        timedelta(seconds=10), alias="STRIPE_TIMEOUT", description="how long one call of Stripe may take"
+        timedelta(seconds=5),
+        alias="STRIPE_TIMEOUT",
+        description="how long one request to Stripe may take; a step takes two to five, for which PARTNER_TIMEOUT has "
+        "to have room",
     )
     payment_latency: Latency = Field(
         timedelta(0), alias="PAYMENT_LATENCY", description="how long the simulated provider takes for each call"

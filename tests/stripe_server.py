@@ -21,6 +21,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from cli.embedded import free_port
+from orders.contracts import Authorization, Authorize, Capture, Refund, Void
+from orders.money import Money
+from tests.examples import new_id
 
 API_KEY = "sk_test_aSecretThatNobodyMayRead"
 
@@ -293,3 +296,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""
+
+
+USD_99 = Money(9999, "USD")
+INVALID = "invalid_request_error"
+TOO_SMALL = error(400, INVALID, "Amount must be at least $0.50 usd", code="amount_too_small", param="amount")
+OVERTAKEN = error(400, INVALID, "It has a status.", code="payment_intent_unexpected_state")
+
+
+def authorize_by(method: str = "tok_visa", *, capture: bool = False, amount: Money = USD_99) -> Authorize:
+    order_id = new_id()
+    return Authorize(f"{order_id}:authorize:1", order_id, amount, method, capture)
+
+
+def capture_of(request: Authorize) -> Capture:
+    return Capture(f"{request.order_id}:capture:1", request)
+
+
+def void_of(request: Authorize) -> Void:
+    return Void(f"{request.order_id}:void:1", request)
+
+
+def refund_of(request: Authorize, amount: Money | None = None) -> Refund:
+    return Refund(f"{request.order_id}:refund:1", request, amount or request.amount)
+
+
+def posts(server: StripeServer) -> list[tuple[str, str | None]]:
+    """Each POST's path, without the id of what it is about, and its key."""
+    names = [(asked.path.split("/"), asked.key) for asked in server.asked if asked.method == "POST"]
+    return [(f"{path[2]}/{path[4]}" if len(path) > 4 else path[2], key) for path, key in names]
+
+
+def authorized(answer: Authorization) -> str:
+    assert answer.declined is None
+    assert answer.reference
+    return answer.reference

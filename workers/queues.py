@@ -34,6 +34,8 @@ class Work:
     activities: list[Callable[..., Any]] = field(default_factory=list)
     interceptors: list[Interceptor] = field(default_factory=list)
     threads: Executor | None = None
+    close: Callable[[], None] = lambda: None
+    """Lets go what only this queue uses."""
 
 
 def orders(database: Database, partners: PartnerSettings) -> Work:
@@ -44,8 +46,9 @@ def orders(database: Database, partners: PartnerSettings) -> Work:
 
 def payments(database: Database, partners: PartnerSettings) -> Work:
     """Calls to the payment provider."""
-    of = PaymentActivities(_payment_gateway(database, partners))
-    return Work([], [of.authorize, of.capture, of.void, of.refund], _faults(partners))
+    gateway, close = _payment_gateway(database, partners)
+    of = PaymentActivities(gateway)
+    return Work([], [of.authorize, of.capture, of.void, of.refund], _faults(partners), close=close)
 
 
 def shipping(database: Database, partners: PartnerSettings) -> Work:
@@ -54,15 +57,18 @@ def shipping(database: Database, partners: PartnerSettings) -> Work:
     return Work([ShippingWorkflow], [of.prepare, of.dispatch, of.put_back, of.track], _faults(partners))
 
 
-def _payment_gateway(database: Database, partners: PartnerSettings) -> PaymentGateway:
+def _payment_gateway(database: Database, partners: PartnerSettings) -> tuple[PaymentGateway, Callable[[], None]]:
     if partners.payment_provider == "simulated":
-        return SimulatedPayments(PaymentBooks(database), partners)
+        return SimulatedPayments(PaymentBooks(database), partners), lambda: None
     try:
         from workers.gateways.stripe import StripePayments  # noqa: PLC0415 - 13 MB that only those pay who use it
     except ImportError as error:
         raise InvalidSetting("PAYMENT_PROVIDER: stripe needs pip install 'order-lifecycle[stripe]'") from error
     assert partners.stripe_api_key
-    return StripePayments(partners.stripe_api_key.get_secret_value(), partners.stripe_api_base, partners.stripe_timeout)
+    stripe = StripePayments(
+        partners.stripe_api_key.get_secret_value(), partners.stripe_api_base, partners.stripe_timeout
+    )
+    return stripe, stripe.close
 
 
 def _faults(partners: PartnerSettings) -> list[Interceptor]:

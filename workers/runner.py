@@ -51,7 +51,8 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
             starting.cancel()
             return
         client = await starting
-        workers_of = [worker(client, queue, QUEUES[queue](database, partners), workers) for queue in queues]
+        work_of = {queue: QUEUES[queue](database, partners) for queue in queues}
+        workers_of = [worker(client, queue, work, workers) for queue, work in work_of.items()]
         running = [asyncio.create_task(each.run()) for each in workers_of]
         for queue in queues:
             logger.info("working on queue %s", queue)
@@ -66,6 +67,8 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
         else:
             # A local activity that is refused again and again, by a database that is away, keeps the SDK from leaving.
             logger.warning("left what did not end in time to other workers; Temporal has it, nothing is lost")
+        for work in work_of.values():
+            work.close()
     finally:
         stopping.cancel()
         database.close()

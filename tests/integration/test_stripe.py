@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,67 +13,27 @@ from typing import Any
 import pytest
 
 from cli.embedded import free_port
-from orders.contracts import Authorization, Authorize, Capture, CaptureAnswer, Refund, Void, VoidAnswer
+from orders.contracts import Authorization, CaptureAnswer, VoidAnswer
 from orders.errors import OrderError, PartnerMisuse, PartnerUnavailable
 from orders.money import Money
-from tests.examples import new_id
-from tests.stripe_server import API_KEY, Answer, Kept, Lost, Overtaken, StripeServer, Trouble, error
+from tests.stripe_server import (
+    API_KEY,
+    INVALID,
+    TOO_SMALL,
+    Answer,
+    Kept,
+    Lost,
+    StripeServer,
+    Trouble,
+    authorize_by,
+    authorized,
+    capture_of,
+    error,
+    posts,
+    refund_of,
+    void_of,
+)
 from workers.gateways.stripe import NEEDS_THE_CUSTOMER, NO_METHOD, StripePayments
-
-USD_99 = Money(9999, "USD")
-INVALID = "invalid_request_error"
-TOO_SMALL = error(400, INVALID, "Amount must be at least $0.50 usd", code="amount_too_small", param="amount")
-OVERTAKEN = error(400, INVALID, "It has a status.", code="payment_intent_unexpected_state")
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[StripeServer]:
-    server = StripeServer()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def stripe_server(running: StripeServer) -> StripeServer:
-    running.forget()
-    return running
-
-
-@pytest.fixture
-def payments(stripe_server: StripeServer) -> Iterator[StripePayments]:
-    adapter = StripePayments(API_KEY, stripe_server.url, timedelta(seconds=10))
-    yield adapter
-    adapter.close()
-
-
-def authorize_by(method: str = "tok_visa", *, capture: bool = False, amount: Money = USD_99) -> Authorize:
-    order_id = new_id()
-    return Authorize(f"{order_id}:authorize:1", order_id, amount, method, capture)
-
-
-def capture_of(request: Authorize) -> Capture:
-    return Capture(f"{request.order_id}:capture:1", request)
-
-
-def void_of(request: Authorize) -> Void:
-    return Void(f"{request.order_id}:void:1", request)
-
-
-def refund_of(request: Authorize, amount: Money | None = None) -> Refund:
-    return Refund(f"{request.order_id}:refund:1", request, amount or request.amount)
-
-
-def posts(server: StripeServer) -> list[tuple[str, str | None]]:
-    """Each POST's path, without the id of what it is about, and its key."""
-    names = [(asked.path.split("/"), asked.key) for asked in server.asked if asked.method == "POST"]
-    return [(f"{path[2]}/{path[4]}" if len(path) > 4 else path[2], key) for path, key in names]
-
-
-def authorized(answer: Authorization) -> str:
-    assert answer.declined is None
-    assert answer.reference
-    return answer.reference
-
 
 # The way that it should go
 
@@ -232,208 +192,6 @@ async def test_the_same_key_for_another_amount_is_our_mistake(payments: StripePa
     await payments.authorize(request)
     with pytest.raises(PartnerMisuse, match="idempotency key"):
         await payments.authorize(replace(request, amount=Money(1, "USD")))
-
-
-# Calling off
-
-
-async def test_what_is_held_is_let_go_and_nothing_can_be_taken_under_it_later(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    await payments.authorize(request)
-    assert await payments.void(void_of(request)) == VoidAnswer(Money(0, "USD"))
-    assert [intent["status"] for intent in stripe_server.intents(request.key)] == ["canceled"]
-    assert (await payments.authorize(request)).declined == "the payment was called off, or has lapsed"
-    assert (await payments.capture(capture_of(request))).declined
-    assert [charge["captured"] for charge in stripe_server.charges(request.key)] == [False]
-
-
-async def test_what_was_never_asked_for_can_be_called_off_before_it_is(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by(capture=True)
-    assert await payments.void(void_of(request)) == VoidAnswer(Money(0, "USD"))
-    assert (await payments.authorize(request)).declined == "the payment was called off, or has lapsed"
-    assert stripe_server.charges(request.key) == []
-
-
-@pytest.mark.parametrize("capture", [True, False])
-async def test_a_void_that_comes_too_late_says_what_was_taken_and_leaves_it(
-    payments: StripePayments, stripe_server: StripeServer, *, capture: bool
-) -> None:
-    request = authorize_by(capture=capture)
-    await payments.authorize(request)
-    await payments.capture(capture_of(request))
-    assert await payments.void(void_of(request)) == VoidAnswer(USD_99)
-    assert await payments.void(void_of(request)) == VoidAnswer(USD_99)
-    (charge,) = stripe_server.charges(request.key)
-    assert (charge["captured"], charge["amount_refunded"]) == (True, 0)
-
-
-async def test_a_capture_that_overtakes_the_void_is_told(payments: StripePayments, stripe_server: StripeServer) -> None:
-    request = authorize_by()
-    intent = authorized(await payments.authorize(request))
-    capture = Overtaken(lambda: stripe_server.ask("POST", f"/v1/payment_intents/{intent}/capture"))
-    stripe_server.next("POST .*cancel", capture)
-    assert await payments.void(void_of(request)) == VoidAnswer(USD_99)
-
-
-async def test_a_void_that_overtakes_the_capture_leaves_nothing_to_take(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    intent = authorized(await payments.authorize(request))
-    cancel = Overtaken(lambda: stripe_server.ask("POST", f"/v1/payment_intents/{intent}/cancel"))
-    stripe_server.next("POST .*capture", cancel)
-    assert (await payments.capture(capture_of(request))).declined
-
-
-async def test_a_void_that_overtakes_the_confirmation_declines_it(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-
-    def cancel() -> None:
-        (intent,) = stripe_server.intents(request.key)
-        stripe_server.ask("POST", f"/v1/payment_intents/{intent['id']}/cancel")
-
-    stripe_server.next("POST .*confirm", Overtaken(cancel))
-    assert (await payments.authorize(request)).declined == "the payment was called off, or has lapsed"
-
-
-async def test_a_void_that_stripe_refuses_though_nothing_has_changed_is_asked_again(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    await payments.authorize(request)
-    stripe_server.next("POST .*cancel", OVERTAKEN)
-    with pytest.raises(PartnerUnavailable):
-        await payments.void(void_of(request))
-
-
-async def test_what_was_never_held_can_neither_be_taken_nor_given_back(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    assert (await payments.capture(capture_of(request))).declined
-    with pytest.raises(PartnerMisuse, match="nothing was taken"):
-        await payments.refund(refund_of(request))
-    assert stripe_server.charges(request.key) == []
-
-
-async def test_what_is_only_held_can_not_be_given_back(payments: StripePayments, stripe_server: StripeServer) -> None:
-    request = authorize_by()
-    await payments.authorize(request)
-    with pytest.raises(PartnerMisuse, match="nothing was taken"):
-        await payments.refund(refund_of(request))
-    (charge,) = stripe_server.charges(request.key)
-    assert charge["amount_refunded"] == 0
-
-
-async def test_what_stripe_would_not_even_begin_can_be_called_off(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by(amount=Money(1, "USD"))
-    stripe_server.next("POST /v1/payment_intents$", TOO_SMALL)
-    with pytest.raises(PartnerMisuse, match="amount_too_small"):
-        await payments.authorize(request)
-    assert await payments.void(void_of(request)) == VoidAnswer(Money(0, "USD"))
-    assert (await payments.capture(capture_of(request))).declined
-    with pytest.raises(PartnerMisuse, match="nothing was taken"):
-        await payments.refund(refund_of(request))
-
-
-async def test_what_another_release_has_asked_for_differently_is_found_by_its_key(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    reference = authorized(await payments.authorize(request))
-    other = replace(request, order_id=f"{request.order_id}-as-written-before")
-    assert await payments.capture(capture_of(other)) == CaptureAnswer(reference=reference)
-
-
-async def test_a_key_that_was_used_for_something_else_is_our_mistake(payments: StripePayments) -> None:
-    request = authorize_by()
-    await payments.authorize(request)
-    with pytest.raises(PartnerMisuse, match="idempotency key"):
-        await payments.void(void_of(replace(request, key=f"{request.key}:confirm")))
-
-
-async def test_a_key_with_a_quotation_mark_is_searched_for_as_it_is(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    request = replace(request, key=f"{request.key}'\\")
-    reference = authorized(await payments.authorize(request))
-    stripe_server.let_a_day_pass()
-    assert await payments.capture(capture_of(request)) == CaptureAnswer(reference=reference)
-
-
-# A day later, when Stripe has forgotten the keys
-
-
-async def test_a_day_later_what_is_held_is_still_found_and_taken_once(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by()
-    reference = authorized(await payments.authorize(request))
-    stripe_server.let_a_day_pass()
-    assert await payments.capture(capture_of(request)) == CaptureAnswer(reference=reference)
-    stripe_server.let_a_day_pass()
-    assert await payments.capture(capture_of(request)) == CaptureAnswer(reference=reference)
-    assert [charge["captured"] for charge in stripe_server.charges(request.key)] == [True]
-
-
-async def test_a_day_later_a_refund_asked_for_again_gives_back_once(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by(capture=True)
-    await payments.authorize(request)
-    first = await payments.refund(refund_of(request, Money(1000, "USD")))
-    stripe_server.let_a_day_pass()
-    assert await payments.refund(refund_of(request, Money(1000, "USD"))) == first
-    (charge,) = stripe_server.charges(request.key)
-    assert charge["amount_refunded"] == 1000
-
-
-@pytest.mark.parametrize("capture", [True, False])
-async def test_a_day_later_a_void_still_ends_it_for_good(
-    payments: StripePayments, stripe_server: StripeServer, *, capture: bool
-) -> None:
-    request = authorize_by(capture=capture)
-    await payments.authorize(request)
-    stripe_server.let_a_day_pass()
-    taken = VoidAnswer(USD_99 if capture else Money(0, "USD"))
-    assert await payments.void(void_of(request)) == taken
-    assert await payments.void(void_of(request)) == taken
-    assert (await payments.authorize(request)).declined
-    statuses = sorted(intent["status"] for intent in stripe_server.intents(request.key))
-    assert statuses == ["canceled", "succeeded" if capture else "canceled"]
-
-
-async def test_a_search_that_fails_is_made_good_by_the_next(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by(capture=True)
-    await payments.authorize(request)
-    stripe_server.let_a_day_pass()
-    stripe_server.next("GET .*search", error(429, "invalid_request_error", "Too many requests", code="rate_limit"))
-    with pytest.raises(PartnerUnavailable):
-        await payments.void(void_of(request))
-    assert await payments.void(void_of(request)) == VoidAnswer(USD_99)
-
-
-async def test_a_day_later_a_token_that_has_paid_already_leads_to_what_it_paid_for(
-    payments: StripePayments, stripe_server: StripeServer
-) -> None:
-    request = authorize_by(capture=True)
-    reference = authorized(await payments.authorize(request))
-    stripe_server.let_a_day_pass()
-    used = error(400, "invalid_request_error", "You cannot use a token more than once", code="token_already_used")
-    stripe_server.next("POST .*confirm", used)
-    assert await payments.authorize(request) == Authorization(reference=reference)
-    assert len(stripe_server.charges(request.key)) == 1
 
 
 # What does not pay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import body
 from tests.stack.conftest import ROOT, Up
 
 BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -37,6 +39,30 @@ def test_a_block_of_the_readme_does_what_it_says(up: Up, block: str) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"status":"received"' in done.stdout or "the order is completed" in done.stdout
+
+
+def test_the_block_that_signs_a_carrier_s_message_does_what_it_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+    secret = "what the carrier signs with"
+    (block,) = re.findall(
+        r"<!-- run with a secret -->\n```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL
+    )
+    settings = {"REVIEW_MODE": "off", "CARRIER_TRANSIT": "P9D", "CARRIER_WEBHOOK_SECRETS": secret}
+    up = Up(tmp_path_factory.mktemp("signed") / "data", settings).start()
+    try:
+        placed = up.post(body())
+        up.until(placed["id"], "shipped")
+        answer = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8000", up.url)],
+            env={**os.environ, "ID": placed["id"], "SECRET": secret},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert json.loads(answer.stdout) == {"accepted": True, "reason": None}
+        up.until(placed["id"], "completed")
+    finally:
+        up.stop()
 
 
 def test_the_readme_has_such_blocks() -> None:

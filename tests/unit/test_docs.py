@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from api.bodies import OrderBody
+from cli.lifecycle_pictures import PAGE, page, picture
+from orders.model import ORDER_MOVES
 from tests.parts import PARTS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +26,20 @@ def test_every_local_link_and_every_named_file_leads_somewhere(page: Path) -> No
     files = re.findall(r"`((?:orders|api|workers|cli|tests|docs|migrations|examples)/[\w./-]*)`", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_the_pictures_of_the_lifecycle_are_those_of_the_tables() -> None:
+    text = (ROOT / PAGE).read_text()
+    assert text == page(text), "run `make docs`"
+    assert text.count("stateDiagram-v2") == 3
+
+
+def test_a_picture_shows_every_status_and_every_move() -> None:
+    drawn = picture(ORDER_MOVES)
+    moves = {(str(status), str(other)) for status, following in ORDER_MOVES.items() for other in following}
+    assert moves <= set(re.findall(r"(\w+) --> (\w+)", drawn))
+    assert "payment_failed --> payment_failed" in drawn
+    assert "shipped --> cancelled" not in drawn
 
 
 def test_every_make_target_that_is_named_is_there() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cli.settings_table import DOCUMENT, EXAMPLE, ROOT, document, example
 from orders.errors import InvalidSetting
+from orders.policy import Policy
 from orders.settings import (
     CONCERNS,
     ApiSettings,
@@ -18,6 +19,7 @@ from orders.settings import (
     PartnerSettings,
     Settings,
     TemporalSettings,
+    WebhookSettings,
     load,
 )
 
@@ -44,6 +46,17 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (TemporalSettings, "TEMPORAL_ADDRESS", "http://localhost:7233"),
         (ApiSettings, "API_PORT", "70000"),
         (PartnerSettings, "PAYMENT_LATENCY", "10"),
+        (LifecycleSettings, "REVIEW_MODE", "sometimes"),
+        (LifecycleSettings, "REVIEW_THRESHOLD", "-1"),
+        (LifecycleSettings, "PAYMENT_CAPTURE", "never"),
+        (LifecycleSettings, "DISPATCH_ATTEMPTS", "0"),
+        (LifecycleSettings, "STUCK_AFTER", "1"),
+        (LifecycleSettings, "PARTNER_RETRY_AT_MOST_AFTER", "0.1"),
+        (PartnerSettings, "PAYMENT_PROVIDER", "cash"),
+        (PartnerSettings, "FAULTS_ERROR_RATE", "1"),
+        (PartnerSettings, "FAULTS_ERROR_RATE", "-0.1"),
+        (PartnerSettings, "FAULTS_STEPS", "authorize,dance"),
+        (WebhookSettings, "CARRIER_WEBHOOK_SECRETS", "short"),
         (LogSettings, "LOG_LEVEL", "loud"),
         (ClientSettings, "ORDERS_URL", "localhost:8000"),
     ],
@@ -56,6 +69,55 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(
         load(concern)
     assert str(wrong.value).startswith(f"{name}: ")
     assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("concern", "given", "name"),
+    [
+        (LifecycleSettings, {"REVIEW_MODE": "required", "REVIEW_TIMEOUT": "0"}, "REVIEW_TIMEOUT"),
+        (PartnerSettings, {"PAYMENT_PROVIDER": "stripe"}, "STRIPE_API_KEY"),
+        (
+            PartnerSettings,
+            {"PAYMENT_PROVIDER": "stripe", "STRIPE_API_KEY": "sk_test_x", "FAULTS_HANG_RATE": "0.1"},
+            "FAULTS_HANG_RATE",
+        ),
+        (PartnerSettings, {"FAULTS_ERROR_RATE": "0.5", "FAULTS_HANG_RATE": "0.5"}, "FAULTS_ERROR_RATE"),
+    ],
+)
+def test_values_that_do_not_go_together_are_one_line_that_names_the_one_to_change(
+    monkeypatch: pytest.MonkeyPatch, concern: type[Settings], given: dict[str, str], name: str
+) -> None:
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSetting, match=f"^{name}: ") as wrong:
+        load(concern)
+    assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "given", "lasts"),
+    [("timer", None, 3), ("timer", "7", 7), ("required", None, 3 * 86400), ("required", "7", 7)],
+)
+def test_a_review_lasts_as_long_as_its_mode_says_unless_it_is_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch, mode: str, given: str | None, lasts: int
+) -> None:
+    monkeypatch.setenv("REVIEW_MODE", mode)
+    if given:
+        monkeypatch.setenv("REVIEW_TIMEOUT", given)
+    assert load(LifecycleSettings).policy().review_timeout == timedelta(seconds=lasts)
+
+
+def test_the_rules_of_the_settings_are_the_rules_of_the_orders() -> None:
+    assert load(LifecycleSettings).policy() == Policy()
+
+
+def test_lists_are_written_with_commas_and_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULTS_STEPS", "authorize, dispatch")
+    monkeypatch.setenv("CARRIER_WEBHOOK_SECRETS", "a secret of the carrier,another secret of it")
+    assert load(PartnerSettings).faults_steps == ("authorize", "dispatch")
+    webhooks = load(WebhookSettings)
+    assert [len(secret.get_secret_value()) for secret in webhooks.carrier_secrets] == [23, 20]
+    assert "secret of" not in repr(webhooks)
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

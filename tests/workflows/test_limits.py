@@ -10,6 +10,7 @@ from orders.contracts import PaymentNotice
 from orders.model import OrderStatus, ShipmentStatus
 from orders.workflows.desk import KEPT_FOR_CANCELS, MAX_MESSAGES
 from orders.workflows.order import OrderWorkflow
+from tests.counting import History
 from tests.workflows.conftest import A_LONG_WAY, BY_PERSON, CANCEL, OTHER_CARD, OrderHandle, Shop, ask, refusal
 
 
@@ -31,6 +32,10 @@ async def test_an_order_that_has_had_too_many_messages_refuses_all_but_a_cancel(
     assert shop.trail.count("refused") == MAX_MESSAGES
     await handle.execute_update(OrderWorkflow.cancel, CANCEL)
     assert await handle.result() is OrderStatus.CANCELLED
+    cost = await History.of(shop.environment.client, handle.id)
+    print(f"{cost.events} events")
+    # Temporal ends a workflow at 51,200: docs/decisions/0006-no-continue-as-new.md.
+    assert cost.events < 8 * MAX_MESSAGES
 
 
 async def test_cancels_that_come_too_late_do_not_fill_the_trail_either(shop: Shop) -> None:
