@@ -111,6 +111,8 @@ def _what(event: Json) -> str:
         return ", ".join(str(value) for value in data["address"].values() if value)
     if "amount" in data:
         return " ".join(str(data[name]) for name in ("amount", "currency", "reference") if data.get(name))
+    if event["type"] == "review_started":
+        return f"until {_local(data['until'])}, " + ("a person decides" if data["by_person"] else "then it goes on")
     if "short" in data:
         return ", ".join(f"{each['available']} of {each['wanted']} {each['sku']}" for each in data["short"])
     if event["type"] == "amended":

@@ -71,9 +71,7 @@ class Payment:
                 self.authorized = self.held + amount
                 self._settle(data["key"], status="succeeded", reference=data["reference"])
             case E.PAYMENT_CAPTURED:
-                if self.held + amount > self.authorized:
-                    raise InvalidAmount(f"{amount} can't be taken of {self.authorized} that are authorized")
-                self.captured += amount
+                self._capture(amount)
                 self._settle(data["key"], status="succeeded", reference=data["reference"])
             case E.PAYMENT_DECLINED:
                 self.authorized = self.held
@@ -85,12 +83,20 @@ class Payment:
                 self._settle(data["key"], status="succeeded")
                 self._settle(data["authorization"], status="succeeded" if amount else "cancelled")
             case E.REFUNDED:
-                if amount > self.held:
-                    raise InvalidAmount(f"{amount} can't be given back of {self.held}")
-                self.refunded += amount
-                self.authorized = self.held
+                self._refund(amount)
                 self._settle(data["key"], status="succeeded", reference=data["reference"])
                 self._settle(data["authorization"], status="refunded")
+
+    def _capture(self, amount: int) -> None:
+        if self.held + amount > self.authorized:
+            raise InvalidAmount(f"{amount} can't be taken of {self.authorized} that are authorized")
+        self.captured += amount
+
+    def _refund(self, amount: int) -> None:
+        if amount > self.held:
+            raise InvalidAmount(f"{amount} can't be given back of {self.held}")
+        self.refunded += amount
+        self.authorized = self.held
 
     def _ask(self, kind: str, data: dict[str, Any], method: str) -> None:
         self.operations = [*self.operations, PaymentOperation(data["key"], kind, data["amount"], method)]

@@ -46,7 +46,7 @@ def test_an_order_survives_the_death_of_a_process_and_is_charged_once(up: Up, vi
     engine = create_engine(pg8000_url(url))
     with engine.connect() as connection:
         query = text(
-            "select count(*), sum(refunded) from simulator.charges where key like :key and status = 'captured'"
+            "select count(*), sum(refunded) from simulator.payments where key like :key and status = 'captured'"
         )
         assert tuple(connection.execute(query, {"key": f"{placed['id']}:%"}).one()) == (1, 0)
     engine.dispose()
