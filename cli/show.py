@@ -105,16 +105,19 @@ def _local(time: str) -> str:
 
 def _what(event: Json) -> str:
     data = event["data"]
-    if event["type"] == "received":
-        return f"{len(data['items'])} items for {data['customer_name']}"
-    if "street" in data.get("address", {}):
-        return ", ".join(str(value) for value in data["address"].values() if value)
-    if "amount" in data:
-        return " ".join(str(data[name]) for name in ("amount", "currency", "reference") if data.get(name))
-    if event["type"] == "review_started":
-        return f"until {_local(data['until'])}, " + ("a person decides" if data["by_person"] else "then it goes on")
-    if "short" in data:
-        return ", ".join(f"{each['available']} of {each['wanted']} {each['sku']}" for each in data["short"])
-    if event["type"] == "amended":
-        return ", ".join(f"{each['qty']} {each['sku']}" for each in data["items"])
-    return " ".join(str(value) for value in data.values() if value is not None)
+    match event["type"]:
+        case "received":
+            what = [f"{len(data['items'])} items for {data['customer_name']}"]
+        case "review_started":
+            what = [f"until {_local(data['until'])},", "a person decides" if data["by_person"] else "then it goes on"]
+        case "stock_short":
+            what = [f"{each['available']} of {each['wanted']} {each['sku']}" for each in data["short"]]
+        case "amended":
+            what = [f"{each['qty']} {each['sku']}" for each in data["items"]]
+        case "address_changed" | "dispatched":
+            what = [", ".join(str(value) for value in data["address"].values() if value)]
+        case _ if "amount" in data:
+            what = [str(data[name]) for name in ("amount", "currency", "reference") if data.get(name)]
+        case _:
+            what = [str(value) for value in data.values() if value is not None]
+    return " ".join(what)
