@@ -91,6 +91,9 @@ async def test_a_person_approves_an_order_and_it_goes_on(shop_with: Callable[[Po
         await api.until(placed["id"], "completed")
         again = await api.http.post(f"/orders/{placed['id']}/review", json={"decision": "reject"})
         assert again.status_code == 409
+        await api.until_event(placed["id"], "refused")
+        refused = (await last_event(api, placed["id"]))["data"]
+        assert (refused["request"], refused["reason"]) == ("review", "the order is completed: its life is over")
 
 
 async def test_a_person_rejects_an_order(shop_with: Callable[[Policy], Any]) -> None:

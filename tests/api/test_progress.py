@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,45 +21,68 @@ from workers.queues import QUEUES
 from workers.runner import worker
 
 
-async def progress_of(api: Api, order_id: str) -> dict[str, object]:
+async def progress_of(api: Api, order_id: str) -> dict[str, Any]:
     answer = await api.http.get(f"/orders/{order_id}/progress")
     assert answer.status_code == 200
-    found: dict[str, object] = answer.json()
+    found: dict[str, Any] = answer.json()
     return found
 
 
 @pytest.fixture
-async def failing_api(temporal_settings: TemporalSettings, process_name: str, database: Database) -> AsyncIterator[Api]:
-    """A shop whose payment provider fails at nearly every call."""
+async def failing_at(
+    temporal_settings: TemporalSettings, process_name: str, database: Database
+) -> AsyncIterator[Callable[..., Any]]:
+    """Shops whose partners fail, or hang, at nearly every call of one step."""
     client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-failing"}))
-    partners = load(PartnerSettings, FAULTS_ERROR_RATE="0.999", FAULTS_STEPS="authorize")
     settings = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=0)
-    policy = Policy(review_mode=ReviewMode.OFF, partners=Patience())
+    patience = Patience(timeout=timedelta(seconds=0.2), retry_after=timedelta(seconds=0.2))
     async with AsyncExitStack() as running:
-        for queue, work in QUEUES.items():
-            await running.enter_async_context(worker(client, queue, work(database, partners), settings))
-        async with http_of(services_of(client, database, policy)) as http:
-            yield Api(http)
+
+        async def opened(step: str, rate: str) -> Api:
+            partners = load(PartnerSettings, FAULTS_STEPS=step, **{rate: "0.999999"})
+            for queue, work in QUEUES.items():
+                await running.enter_async_context(worker(client, queue, work(database, partners), settings))
+            policy = Policy(review_mode=ReviewMode.OFF, partners=patience)
+            return Api(await running.enter_async_context(http_of(services_of(client, database, policy))))
+
+        yield opened
 
 
-async def test_a_step_that_is_being_tried_again_is_told_with_its_attempt_and_its_last_error(failing_api: Api) -> None:
-    placed = await failing_api.place()
+@pytest.mark.parametrize(
+    ("step", "rate", "what", "waits_for", "error"),
+    [
+        (
+            "authorize",
+            "FAULTS_ERROR_RATE",
+            "authorize the payment",
+            "the payment provider",
+            "authorize failed on demand (FAULTS_ERROR_RATE)",
+        ),
+        (
+            "prepare",
+            "FAULTS_HANG_RATE",
+            "prepare and hand over the parcel",
+            "the warehouse and the carrier",
+            "no answer in time",
+        ),
+    ],
+)
+async def test_a_step_that_is_being_tried_again_is_told_with_its_attempt_and_its_last_error(
+    failing_at: Callable[..., Any], step: str, rate: str, what: str, waits_for: str, error: str
+) -> None:
+    api: Api = await failing_at(step, rate)
+    placed = await api.place()
     async with asyncio.timeout(20):
         while True:
-            now = await progress_of(failing_api, placed["id"])
-            if now["attempts"] and now["attempts"][0]["attempt"] >= 3:  # type: ignore[index]
+            now = await progress_of(api, placed["id"])
+            if now["attempts"] and now["attempts"][0]["attempt"] >= 3:
                 break
             await asyncio.sleep(0.05)
-    assert (now["step"], now["waits_for"], now["source"]) == (
-        "authorize the payment",
-        "the payment provider",
-        "workflow",
-    )
-    (attempt,) = now["attempts"]  # type: ignore[misc]
-    assert (attempt["step"], attempt["is_running"]) == ("authorize", False)  # type: ignore[has-type]
-    assert attempt["last_error"] == "authorize failed on demand (FAULTS_ERROR_RATE)"  # type: ignore[has-type]
-    assert attempt["next_at"]  # type: ignore[has-type]
-    await failing_api.http.post(f"/orders/{placed['id']}/cancel")
+    assert (now["step"], now["waits_for"], now["source"]) == (what, waits_for, "workflow")
+    (attempt,) = now["attempts"]
+    assert (attempt["step"], attempt["last_error"]) == (step, error)
+    assert attempt["is_running"] or attempt["next_at"]
+    await api.http.post(f"/orders/{placed['id']}/cancel")
 
 
 async def test_an_order_in_review_waits_for_a_decision_until_a_time(patient_api: Api) -> None:

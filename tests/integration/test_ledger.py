@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, text
 
-from orders.contracts import RecordEvents
+from orders.contracts import RecordEvents, RecordRefusal
 from orders.errors import DependencyUnavailable, InvalidSetting, StaleWrite
 from orders.ledger.engine import Database, pg8000_url
 from orders.ledger.reader import LedgerReader
 from orders.ledger.tables import events as events_table
 from orders.ledger.tables import payments, shipments
-from orders.ledger.writer import _RECORD, Ledger, _rows
+from orders.ledger.writer import _RECORD, MAX_REFUSALS, Ledger, _rows
 from orders.model import Event, EventType, Origin
 from orders.order import Order, fold, receive
 from orders.settings import DatabaseSettings, load
@@ -175,6 +175,53 @@ async def test_a_write_costs_one_transaction(ledger: Ledger, database: Database)
     with Transactions(database) as counting:
         ledger.record(book.entry(6))
     assert counting.so_far == 1
+
+
+def late(order_id: str, message_id: str = "m1") -> RecordRefusal:
+    return RecordRefusal(order_id, message_id, "cancel", "its life is over", NOW + timedelta(hours=1), "ann", "ab" * 16)
+
+
+def ended() -> Book:
+    book = Book()
+    book.record(E.REJECTED, reason="no")
+    return book
+
+
+async def test_a_refusal_after_the_end_is_appended_once(ledger: Ledger, reader: LedgerReader) -> None:
+    book = ended()
+    ledger.record(book.entry(2))
+    for _ in range(3):
+        ledger.record_refusal(late(book.order.id))
+    ledger.record_refusal(late(book.order.id, "m2"))
+    order, events = await stored(reader, book.order.id)
+    assert [(event.seq, event.type) for event in events[2:]] == [(3, E.REFUSED), (4, E.REFUSED)]
+    assert (events[2].actor, events[2].trace_id, events[2].data["reason"]) == ("ann", "ab" * 16, "its life is over")
+    assert order == fold(book.order.id, events)
+
+
+async def test_refusals_after_the_end_at_once_leave_no_gap(ledger: Ledger, reader: LedgerReader) -> None:
+    book = ended()
+    ledger.record(book.entry(2))
+    refusals = [late(book.order.id, f"m{number}") for number in range(20)]
+    await asyncio.gather(*(asyncio.to_thread(ledger.record_refusal, refusal) for refusal in refusals))
+    order, events = await stored(reader, book.order.id)
+    assert [event.seq for event in events] == list(range(1, 23))
+    assert order == fold(book.order.id, events)
+
+
+async def test_only_so_many_refusals_are_appended(ledger: Ledger, reader: LedgerReader) -> None:
+    book = ended()
+    ledger.record(book.entry(2))
+    for number in range(MAX_REFUSALS + 3):
+        ledger.record_refusal(late(book.order.id, f"m{number}"))
+    assert len(await reader.events(book.order.id)) == 2 + MAX_REFUSALS
+
+
+async def test_nobody_but_its_workflow_writes_to_an_order_that_lives(ledger: Ledger, reader: LedgerReader) -> None:
+    book = paid()
+    ledger.record(book.entry(6))
+    ledger.record_refusal(late(book.order.id))
+    assert len(await reader.events(book.order.id)) == 6
 
 
 async def test_an_unknown_order_is_none(reader: LedgerReader) -> None:

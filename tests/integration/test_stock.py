@@ -210,3 +210,20 @@ async def test_orders_that_name_the_same_articles_in_another_order_do_not_wait_f
     answers = await asyncio.gather(*(asyncio.to_thread(ledger.record, book.reserve()) for book in books))
     assert set(map(repr, answers)) == {repr(Recorded())}
     assert {shelf.state(sku) for sku in skus} == {(1000, 60)}
+
+
+async def test_an_order_that_waits_for_an_article_keeps_no_other_from_those_that_come_after_it(
+    ledger: Ledger, shelf: Shelf, database: Database
+) -> None:
+    """Everybody locks articles in the order of their names, so a circle of orders that wait can't come about."""
+    first, *others = sorted(shelf.put(10) for _ in range(8))
+    lock = text("select from stock where sku = any(:skus) for update nowait")
+    with database.engine.connect().execution_options(isolation_level="READ COMMITTED") as holder:
+        holder.execute(lock, {"skus": [first]})
+        book = Book(**dict.fromkeys([*reversed(others), first], 1))
+        waiting = asyncio.create_task(asyncio.to_thread(ledger.record, book.reserve()))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        database.run(lambda connection: connection.execute(lock, {"skus": others}))
+        holder.commit()
+    assert await waiting == Recorded()
