@@ -45,6 +45,14 @@ def test_the_money_is_where_its_events_say(
     assert payment.held == captured - refunded
 
 
+def test_more_than_was_authorized_can_not_be_taken() -> None:
+    order, _ = live(*REQUESTED, (E.VOID_REQUESTED, VOID))
+    was = copy.deepcopy(order)
+    with pytest.raises(InvalidAmount, match="can't be taken of 0"):
+        order.record(E.PAYMENT_CAPTURED, order.updated_at, reference="r", **CAPTURE)
+    assert order == was
+
+
 @pytest.mark.parametrize("before", [REQUESTED, HELD_READY], ids=["no answer", "held ready"])
 def test_money_that_was_only_held_ready_is_let_go(before: tuple[Step, ...]) -> None:
     payment = live(*before, (E.VOID_REQUESTED, VOID), (E.VOIDED, {**VOID, "amount": 0}))[0].payment
