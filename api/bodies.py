@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -31,6 +32,7 @@ MAX_TOTAL = 2**53 - 1
 """The largest total in minor units that every JSON reader can hold exactly (RFC 8259, section 6)."""
 
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What turns the direction of text around: it can make a name look like another one (Unicode TR 36)."""
 
@@ -60,6 +62,12 @@ def _email(text: str) -> str:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise ValueError(f"must be an email address: {error}") from error
+
+
+def _lately(at: datetime) -> datetime:
+    if not EARLIEST <= at <= datetime.now(UTC) + timedelta(days=1):
+        raise ValueError(f"must be between {EARLIEST:%Y-%m-%d} and tomorrow")
+    return at
 
 
 NoControls = AfterValidator(_printable)
@@ -222,19 +230,19 @@ class CarrierEventBody(Body):
         description="our reference on the label: the id of the shipment", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f:1"]
     )
     status: Literal["in_transit", "delivered", "lost", "returned"]
-    at: AwareDatetime = Field(description="when it happened", examples=["2026-01-02T03:04:05Z"])
+    at: Annotated[AwareDatetime, AfterValidator(_lately)] = Field(
+        description="when it happened", examples=["2026-01-02T03:04:05Z"]
+    )
     note: Reason | None = Field(default=None, examples=["left with a neighbour"])
 
-    def event(self) -> CarrierEvent:
+    def event(self, trace_id: str | None) -> CarrierEvent:
         """Give the domain's event."""
-        return CarrierEvent(self.id, ShipmentStatus(self.status), self.at, self.note)
+        return CarrierEvent(self.id, ShipmentStatus(self.status), self.at, self.note, trace_id=trace_id)
 
 
 _PROBLEMS = {
     "charge.dispute.created": "the customer disputes the payment",
     "refund.failed": "the refund has failed at the customer's bank",
-    "payment_intent.canceled": None,
-    "charge.refund.updated": None,
 }
 """What Stripe's news mean for an order that needs somebody (Stripe's manual, "Types of events")."""
 
@@ -250,6 +258,12 @@ class StripeEventBody(BaseModel):
     def order_id(self) -> str | None:
         """The order that our own requests have put into the object's metadata."""
         found = (self._object.get("metadata") or {}).get("order_id")
+        return found if isinstance(found, str) else None
+
+    @property
+    def payment(self) -> str | None:
+        """The PaymentIntent that it is about: a dispute, say, has none of our metadata, but this."""
+        found = self._object.get("payment_intent")
         return found if isinstance(found, str) else None
 
     def notice(self, trace_id: str | None) -> PaymentNotice:

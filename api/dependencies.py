@@ -8,6 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -15,7 +16,7 @@ from temporalio.client import Client
 
 from api.progress import ProgressService
 from api.service import OrderService
-from orders.errors import DependencyUnavailable
+from orders.errors import DependencyUnavailable, InvalidSetting
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.model import Origin
@@ -57,6 +58,8 @@ class Services:
         client = await connect(load(TemporalSettings), lazy=True)
         database = Database(load(DatabaseSettings))
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
+        if webhooks.stripe_secrets and find_spec("stripe") is None:
+            raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")
         return cls.of(client, database, policy, settings.timeout, webhooks)
 
     @classmethod

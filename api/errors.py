@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class UnknownOrder(OrderError):
-    """There is no such order."""
+    """There is no such order, or no such parcel of one."""
 
-    def __init__(self, order_id: str) -> None:
-        super().__init__(f"there is no order {order_id[:80]}")
+    def __init__(self, order_id: str, what: str = "order") -> None:
+        super().__init__(f"there is no {what} {order_id[:80]}")
 
 
 def problem(

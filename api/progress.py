@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from api.service import OrderService
@@ -40,14 +41,18 @@ class ProgressService:
         """
         said, attempts = await asyncio.gather(self._said_by_workflow(order_id), self._attempts(order_id))
         if said is None:
-            return LiveProgress(progress(await self._orders.get(order_id)), attempts, by_workflow=False)
+            written = progress(await self._orders.get(order_id))
+            if written.until and written.until < datetime.now(UTC):
+                # The time has come, and nobody was there to see it.
+                written = replace(written, waits_for="a worker of the queue orders")
+            return LiveProgress(written, attempts, by_workflow=False)
         return LiveProgress(said, attempts, by_workflow=True)
 
     async def _said_by_workflow(self, order_id: str) -> Progress | None:
         handle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
         try:
             return await handle.query(OrderWorkflow.progress, rpc_timeout=PATIENCE)
-        except (RPCError, RuntimeError):
+        except (RPCError, RuntimeError, WorkflowQueryFailedError):
             # No worker, no workflow, or no Temporal: the ledger knows the order as it was last written.
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -45,7 +46,7 @@ from orders.contracts import (
 from orders.details import OrderDetails
 from orders.errors import DependencyUnavailable, Refused
 from orders.ledger.reader import LedgerReader
-from orders.model import FINAL, Event, Origin, Said
+from orders.model import FINAL, Event, Origin, Said, ShipmentStatus
 from orders.order import Order, receive
 from orders.policy import Policy
 from orders.temporal import AWAY
@@ -54,8 +55,11 @@ from orders.workflows.refusal import RefusalWorkflow
 from orders.workflows.shipping import ShippingWorkflow
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}", re.ASCII)
 """The form of every order's id."""
+CLOSED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
+"""The type of error with which Temporal answers an update whose workflow has ended before it did."""
 OrderHandle = WorkflowHandle[OrderWorkflow, Any]
 
 
@@ -143,7 +147,10 @@ class OrderService:
         except WorkflowUpdateFailedError as error:
             if isinstance(error.cause, ApplicationError) and error.cause.type == REFUSED:
                 raise Refused(error.cause.message) from error
-            raise
+            if not (isinstance(error.cause, ApplicationError) and error.cause.type == CLOSED_MEANWHILE):
+                raise
+            order = await self.get(order_id)
+            raise Refused(f"the order is {order.status}: its life is over") from error
         except _NotRunning as error:
             order = await self.get(order_id)
             reason = f"the order is {order.status}: its life is over"
@@ -156,6 +163,7 @@ class OrderService:
 
         Raises:
             UnknownOrder: there is no such parcel.
+            Refused: its journey has not begun.
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
         handle = self._client.get_workflow_handle_for(ShippingWorkflow.run, shipment_workflow_id(shipment_id))
@@ -164,8 +172,11 @@ class OrderService:
             await self._ask_temporal(lambda: signal)
         except _NotRunning as error:
             order = await self.get(shipment_id.rpartition(":")[0])
-            if shipment_id not in [shipment.id for shipment in order.shipments]:
-                raise UnknownOrder(shipment_id) from error
+            found = next((shipment for shipment in order.shipments if shipment.id == shipment_id), None)
+            if found is None:
+                raise UnknownOrder(shipment_id, "parcel") from error
+            if found.status is ShipmentStatus.REQUESTED and order.status not in FINAL:
+                raise Refused("the parcel is only just being asked for: tell it again in a moment") from error
             reason = f"the parcel's journey is over: {event.status} changes nothing"
             await self._record_refusal(order, "carrier_event", reason, caller)
             return reason
@@ -185,9 +196,20 @@ class OrderService:
         except _NotRunning:
             order = await self.get(order_id)
             reason = f"the order is {order.status}: {notice.kind} changes nothing"
+            if notice.problem:
+                reason = f"the order is {order.status}, and {notice.problem}: somebody has to look after it"
+                logger.error("%s: %s", order_id, reason)
             await self._record_refusal(order, "payment_notice", reason, notice)
             return reason
         return None
+
+    async def paid_by(self, reference: str) -> str | None:
+        """Find the order that a payment is for, by the provider's own reference.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        return await self._ledger.order_paid_by(reference)
 
     async def _record_refusal(self, order: Order, request: str, reason: str, by: Said) -> None:
         """Put on record that something came after the end of an order, whose own workflow is gone."""

@@ -133,6 +133,8 @@ class CarrierEvent:
     status: ShipmentStatus
     at: datetime
     note: str | None = None
+    actor: str = "carrier"
+    trace_id: str | None = None
 
 
 # The ledger
@@ -263,7 +265,7 @@ class ShipOrder:
 
 @dataclass(frozen=True)
 class ShipmentStep:
-    """Something that happened to a parcel."""
+    """Something that happened to a parcel; ``event`` names the carrier's own news of it, and ``actor`` who told."""
 
     status: ShipmentStatus
     at: datetime
@@ -271,22 +273,26 @@ class ShipmentStep:
     tracking_number: str | None = None
     address: Address | None = None
     note: str | None = None
+    event: str | None = None
+    actor: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True)
 class ShipmentReport:
-    """All that has happened to a parcel so far, in order."""
+    """All that has happened to a parcel so far, in order, and what was told of it that changed nothing: ``idle``."""
 
+    shipment_id: str
     steps: list[ShipmentStep]
+    idle: list[ShipmentStep]
 
 
 @dataclass(frozen=True)
-class ShipmentTrouble:
+class ShipmentTrouble(ShipmentReport):
     """A parcel doesn't get on: the carrier ``refused`` it, and its order must say what now, or nobody answers."""
 
     reason: str
     refused: bool
-    steps: list[ShipmentStep]
 
 
 @dataclass(frozen=True)
@@ -342,5 +348,6 @@ class ChangeLabel(Request):
 class ShipmentAnswer:
     """A shipment's answer: it refuses what comes once it is being handed to the carrier."""
 
+    shipment_id: str
     number: int
     accepted: bool

@@ -67,6 +67,8 @@ class OrderDetails:
                 raise ImpossibleAmendment(f"{sku} was not ordered")
             if not 0 <= qty <= ordered[sku]:
                 raise ImpossibleAmendment(f"{qty} pieces of {sku} are not between 0 and the {ordered[sku]} ordered")
+        if all(qty == ordered[sku] for sku, qty in quantities.items()):
+            raise ImpossibleAmendment("it asks for as many pieces as before")
         left = {**ordered, **quantities}
         lines = []
         for line in self.lines:

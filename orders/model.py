@@ -89,7 +89,7 @@ PAYMENT_MOVES: Mapping[PaymentStatus, frozenset[PaymentStatus]] = {
     P.PENDING: frozenset({P.AUTHORIZED, P.DECLINED, P.VOIDING}),
     P.AUTHORIZED: frozenset({P.CAPTURED, P.DECLINED, P.VOIDING}),
     P.CAPTURED: frozenset({P.REFUNDING}),
-    P.DECLINED: frozenset({P.PENDING, P.CANCELLED}),
+    P.DECLINED: frozenset({P.PENDING, P.VOIDING, P.CANCELLED}),
     P.VOIDING: frozenset({P.CANCELLED, P.CAPTURED}),
     P.CANCELLED: frozenset({P.PENDING}),
     P.REFUNDING: frozenset({P.REFUNDED}),

@@ -123,7 +123,8 @@ class Order:
             self.waiting_until = None
         if "until" in data:
             self.waiting_until = datetime.fromisoformat(data["until"])
-        self.version, self.updated_at = event.seq, event.at
+        # What a parcel reports of its way may have happened before what is on record already.
+        self.version, self.updated_at = event.seq, max(self.updated_at, event.at)
 
     def _get_on(self, moved: set[str]) -> None:
         # Nothing is stuck any more on an axis that has moved, nor in an order that is at its end.
@@ -150,6 +151,9 @@ class Order:
         match kind:
             case E.STUCK:
                 self.stuck = {**self.stuck, data["axis"]: data["reason"]}
+            case E.DISPATCH_FAILED:
+                tries = f"try {data['attempt']} of {data['of']}"
+                self.stuck = {**self.stuck, SHIPMENT: f"the carrier refused the parcel, {tries}: {data['reason']}"}
             case E.SHIPMENT_REQUESTED:
                 self.shipments = [*self.shipments, Shipment(data["shipment"])]
             case E.LABELLED:

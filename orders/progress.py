@@ -50,6 +50,11 @@ _BY_PAYMENT: Mapping[PaymentStatus, tuple[str, str]] = {
     P.VOIDING: ("let the money go", PROVIDER),
     P.REFUNDING: ("give the money back", PROVIDER),
 }
+_UNPAID_GOODS: Mapping[PaymentStatus, str] = {
+    P.AUTHORIZED: PROVIDER,
+    P.DECLINED: "another payment method",
+    P.CANCELLED: "another payment method",
+}
 _BY_SHIPMENT: Mapping[ShipmentStatus, tuple[str, str]] = {
     S.REQUESTED: ("prepare and hand over the parcel", "the warehouse and the carrier"),
     S.PICKED: ("hand over the parcel", "the carrier"),
@@ -57,6 +62,7 @@ _BY_SHIPMENT: Mapping[ShipmentStatus, tuple[str, str]] = {
     S.LABELLED: ("hand over the parcel", "the carrier"),
     S.DISPATCHED: ("deliver", "the carrier"),
     S.IN_TRANSIT: ("deliver", "the carrier"),
+    S.DELIVERED: ("end the order", "the ledger"),
     S.LOST: ("end the order", "the ledger"),
     S.RETURNED: ("end the order", "the ledger"),
 }
@@ -82,8 +88,8 @@ def _doing(order: Order) -> tuple[str, str]:
     payment = order.payment.status
     if payment in _BY_PAYMENT:
         return _BY_PAYMENT[payment]
-    if order.status is O.SHIPPED and payment is P.DECLINED:
-        return ("collect the money", "another payment method")
+    if order.status is O.SHIPPED and payment in _UNPAID_GOODS:
+        return ("collect the money", _UNPAID_GOODS[payment])
     if order.status in _BY_ORDER:
         return _BY_ORDER[order.status]
     return _BY_SHIPMENT.get(order.shipment.status, ("ship", "a worker of the queue orders"))

@@ -27,10 +27,12 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-NotNegative = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
+YEARS = timedelta(days=3653)
+"""The longest time that a setting can have: ten years."""
+NotNegative = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), le=YEARS)]
 # Three calls have to fit into one activity, which gets PARTNER_TIMEOUT.
 Latency = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0), le=timedelta(seconds=4))]
-Positive = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+Positive = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=YEARS)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 STEPS = ("authorize", "capture", "void", "refund", "prepare", "put_back", "dispatch", "track")
 """The steps that partners do, each an activity of that name."""
@@ -251,7 +253,7 @@ class PartnerSettings(Settings):
         None, alias="STRIPE_API_BASE", pattern=r"^https?://", description="another address of Stripe's API, for tests"
     )
     stripe_timeout: Positive = Field(
-        timedelta(seconds=5),
+        timedelta(seconds=3),
         alias="STRIPE_TIMEOUT",
         description="how long one request to Stripe may take; a step takes two to five, for which PARTNER_TIMEOUT has "
         "to have room",
@@ -271,10 +273,14 @@ class PartnerSettings(Settings):
         description="how long a simulated parcel travels; 0 delivers it at the hand-over",
     )
     faults_error_rate: Rate = Field(
-        0.0, alias="FAULTS_ERROR_RATE", description="share of the calls of simulated partners that fail, 0 to 1"
+        0.0,
+        alias="FAULTS_ERROR_RATE",
+        description="share of the calls of simulated partners that fail, 0 to 1",
     )
     faults_hang_rate: Rate = Field(
-        0.0, alias="FAULTS_HANG_RATE", description="share of the calls of simulated partners that hang, 0 to 1"
+        0.0,
+        alias="FAULTS_HANG_RATE",
+        description="share of them that hang; both together below 1",
     )
     faults_steps: Steps = Field(
         STEPS, alias="FAULTS_STEPS", description="the steps at which they do, with commas between them"
@@ -301,7 +307,8 @@ class WebhookSettings(Settings):
     carrier_secrets: Secrets = Field(
         (),
         alias="CARRIER_WEBHOOK_SECRETS",
-        description="what carriers sign with, with commas between them; without one `/webhooks/carrier` is closed",
+        description="what carriers sign with, 16 characters or more, with commas between them; without one "
+        "`/webhooks/carrier` is closed",
     )
     stripe_secrets: Secrets = Field(
         (),

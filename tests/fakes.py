@@ -49,10 +49,6 @@ class Gate:
     def open(self) -> None:
         self._opened.set()
 
-    @property
-    def is_open(self) -> bool:
-        return self._opened.is_set()
-
     async def reached(self) -> None:
         await asyncio.wait_for(self._reached.wait(), 20)
 
@@ -232,6 +228,8 @@ class FakeCarrier:
     refusals: int = 0
     """How often it refuses a parcel before it takes it."""
     offers: int = 0
+    away: Exception | None = None
+    """While this is set, nobody says where a parcel is."""
     at_dispatch: Gate = field(default_factory=Gate)
 
     async def choose(self, address: Address, lines: tuple[OrderLine, ...]) -> str:
@@ -252,6 +250,8 @@ class FakeCarrier:
 
     async def track(self, track: Track) -> Tracking:
         self.asked_where += 1
+        if self.away:
+            raise self.away
         return self._tracking()
 
     def _tracking(self) -> Tracking:

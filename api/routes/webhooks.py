@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, HTTPException, Request, status
@@ -19,7 +20,7 @@ from orders.model import Origin
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=ExactJsonRoute)
-RESPONSES = responses(400, 403, 404, 413, 422, 503)
+RESPONSES = responses(400, 403, 404, 409, 413, 422, 503)
 
 
 def _body_of(model: type[BaseModel]) -> dict[str, Any]:
@@ -46,10 +47,10 @@ async def carrier(
         raise HTTPException(404, "carriers are not heard here: CARRIER_WEBHOOK_SECRETS is not set")
     raw = await request.body()
     verify(raw, signature, webhooks.carrier_secrets, webhooks.tolerance)
-    body = _parse(CarrierEventBody, raw)
+    body = _parse(CarrierEventBody, await _json(request))
     if not ORDER_ID.fullmatch(body.shipment.rpartition(":")[0]):
         raise UnknownOrder(body.shipment)
-    reason = await orders.hear_carrier(body.shipment, body.event(), Origin("carrier", caller.trace_id))
+    reason = await orders.hear_carrier(body.shipment, body.event(caller.trace_id), Origin("carrier", caller.trace_id))
     return Heard(accepted=reason is None, reason=reason)
 
 
@@ -72,17 +73,29 @@ async def payments(
         raise HTTPException(404, "payment providers are not heard here: STRIPE_WEBHOOK_SECRETS is not set")
     raw = await request.body()
     verify_stripe(raw, signature, webhooks.stripe_secrets, webhooks.tolerance)
-    body = _parse(StripeEventBody, raw)
-    order_id = body.order_id
+    body = _parse(StripeEventBody, await _json(request))
+    order_id = body.order_id or (await orders.paid_by(body.payment) if body.payment else None)
     if order_id is None or not ORDER_ID.fullmatch(order_id):
         return Heard(accepted=False, reason="it is of no order of ours")
-    reason = await orders.hear_provider(order_id, body.notice(caller.trace_id))
+    try:
+        reason = await orders.hear_provider(order_id, body.notice(caller.trace_id))
+    except UnknownOrder as error:
+        # To come again would not help.
+        return Heard(accepted=False, reason=str(error))
     return Heard(accepted=reason is None, reason=reason)
 
 
-def _parse(model: type[Parsed], raw: bytes) -> Parsed:
+async def _json(request: Request) -> Any:
     try:
-        return model.model_validate_json(raw)
+        return await request.json()
+    except json.JSONDecodeError as error:
+        problem = {"type": "json_invalid", "loc": ("body",), "msg": error.msg, "ctx": {"error": error.msg}}
+        raise RequestValidationError([problem]) from error
+
+
+def _parse(model: type[Parsed], found: Any) -> Parsed:
+    try:
+        return model.model_validate(found)
     except ValidationError as error:
         problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
         raise RequestValidationError(problems) from error

@@ -49,6 +49,7 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("waiting_until", sa.DateTime(timezone=True)))
     for name in ("authorized", "stock", "stock_before"):
         op.alter_column("orders", name, server_default=None)
+    op.create_index("ix_payments_reference", "payments", ["reference"])
     op.drop_constraint("orders_money_check", "orders")
     op.create_check_constraint(
         "orders_money_check", "orders", "refunded between 0 and captured and captured - refunded <= authorized"

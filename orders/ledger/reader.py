@@ -46,6 +46,15 @@ class LedgerReader:
         row = await self._database.run_async(lambda connection: connection.execute(query).one_or_none())
         return _order(row) if row else None
 
+    async def order_paid_by(self, reference: str) -> str | None:
+        """Return the id of the order that a payment is for, by the provider's reference.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        query = select(payments.c.order_id).where(payments.c.reference == reference).limit(1)
+        return await self._database.run_async(lambda connection: connection.execute(query).scalar_one_or_none())
+
     async def events(self, order_id: str, after: int = 0) -> list[Event]:
         """Return an order's audit trail, oldest first, from behind ``after``.
 

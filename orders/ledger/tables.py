@@ -77,7 +77,7 @@ payments = Table(
     Column("amount", BigInteger, nullable=False),
     Column("method", Text, nullable=False),
     Column("status", Text, nullable=False),
-    Column("reference", Text),
+    Column("reference", Text, index=True),
     Column("error", Text),
     UniqueConstraint("order_id", "number"),
 )

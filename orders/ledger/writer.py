@@ -203,13 +203,14 @@ class Ledger:
         except DBAPIError as error:
             if not _is_oversold(error):
                 raise
-            if missing := self._missing(entry.hold or {}):
+            if missing := self._missing(entry):
                 return Recorded(missing)
             # Somebody has let go of the pieces in this very moment.
             raise DependencyUnavailable("the stock", "it changed meanwhile, ask again") from error
         if replaced is None:
-            if missing := self._missing(entry.hold or {}):
-                return Recorded(missing)
+            unknown: dict[str, int | None] = {sku: None for sku, free in self._missing(entry).items() if free is None}
+            if unknown:
+                return Recorded(unknown)
             raise StaleWrite(entry.order.id)
         if replaced:
             # It replaced events of another write. That one may have been committed while this one waited for it; its
@@ -231,11 +232,18 @@ class Ledger:
         written = self._database.run(lambda connection: connection.execute(_RECORD, rows).one_or_none())
         return None if written is None else bool(written.replaced)
 
-    def _missing(self, hold: dict[str, int]) -> dict[str, int | None]:
-        """Say of which of these articles there are less pieces free, and how many; None where there is no such one."""
-        free = select(stock.c.sku, (stock.c.on_hand - stock.c.reserved).label("free")).where(stock.c.sku.in_(hold))
+    def _missing(self, entry: RecordEvents) -> dict[str, int | None]:
+        """Say of which articles to be held there are less pieces, and how many; None where there is no such article."""
+        wanted = entry.hold or {}
+        # What an earlier try holds for this very order is there for it.
+        own = func.coalesce(orders.c.stock[stock.c.sku]["held"].astext.cast(BigInteger), 0)
+        free = (
+            select(stock.c.sku, stock.c.on_hand - stock.c.reserved + func.coalesce(own, 0))
+            .select_from(stock.outerjoin(orders, orders.c.id == entry.order.id))
+            .where(stock.c.sku.in_(wanted))
+        )
         found = dict(self._database.run(lambda connection: connection.execute(free).tuples().all()))
-        return {sku: found.get(sku) for sku, wanted in sorted(hold.items()) if found.get(sku, -1) < wanted}
+        return {sku: found.get(sku) for sku, qty in sorted(wanted.items()) if found.get(sku, -1) < qty}
 
 
 def _is_oversold(error: DBAPIError) -> bool:
@@ -249,7 +257,8 @@ def _rows(entry: RecordEvents) -> dict[str, Any]:
     wanted = order.stock if entry.hold is None else {sku: Holding(qty) for sku, qty in entry.hold.items()}
     held = {sku: asdict(holding) for sku, holding in wanted.items()}
     return {
-        "stock": held,
+        # Only what is to be held has to be there still: an article of a parcel that has left may be gone by now.
+        "stock": dict.fromkeys(entry.hold or {}),
         "order": [
             {
                 "id": order.id,

@@ -50,7 +50,7 @@ class Cashier:
         return True
 
     async def capture(self, authorization: Authorize) -> bool:
-        """Take what is held ready; False if that can't be done any more."""
+        """Take what is held ready; False if that can't be done any more: what may still be held is let go then."""
         key = self._next("capture")
         money = asdict(authorization.amount)
         self._journal.tell(E.CAPTURE_REQUESTED, key=key, authorization=authorization.key, **money)
@@ -58,9 +58,10 @@ class Cashier:
         answer = await self._provider.ask(PaymentActivities.capture, Capture(key, authorization))
         if answer.declined:
             self._journal.tell(E.PAYMENT_DECLINED, key=key, reason=answer.declined)
+            await self._void(authorization)
         else:
             self._journal.tell(E.PAYMENT_CAPTURED, key=key, reference=answer.reference, **money)
-        return not answer.declined
+        return self._order.payment.status is PaymentStatus.CAPTURED
 
     async def give_back(self, authorization: Authorize) -> None:
         """Let go what is held ready, and give back what was taken: whichever it is, or nothing."""
@@ -75,7 +76,9 @@ class Cashier:
         self._journal.tell(E.VOID_REQUESTED, key=key, authorization=authorization.key, **asdict(authorization.amount))
         await self._journal.write()
         answer = await self._provider.ask(PaymentActivities.void, Void(key, authorization))
-        self._journal.tell(E.VOIDED, key=key, authorization=authorization.key, **asdict(answer.captured))
+        what = "it had been taken already" if answer.captured.amount else "nothing had been taken"
+        facts = {"key": key, "authorization": authorization.key, "reason": what, **asdict(answer.captured)}
+        self._journal.tell(E.VOIDED, **facts)
 
     async def _refund(self, authorization: Authorize) -> None:
         key = self._next("refund")

@@ -99,11 +99,6 @@ class Desk:
 
     # For the messages
 
-    def count(self) -> bool:
-        """Count a message; False if there were too many."""
-        self._messages += 1
-        return self._messages <= MAX_MESSAGES
-
     def refuse_beyond_limit(self) -> None:
         """Let no more than so many messages into the history; what this refuses is not on record."""
         if self._messages >= MAX_MESSAGES:
@@ -120,7 +115,7 @@ class Desk:
         Raises:
             ApplicationError: of type ``Refused``, with the reason.
         """
-        self.count()
+        self._messages += 1
         try:
             await deed(message)
         except ApplicationError as refusal:
@@ -131,16 +126,18 @@ class Desk:
 
     async def cancel(self, message: CancelOrder) -> None:
         """End the order with everything undone."""
-        self._refuse_after_dispatch("cancelled")
+        self._refuse_unless_cancellable()
         self._tell(E.CANCEL_REQUESTED, message, reason=message.reason)
         await self._call_parcel_back()
-        self._cancellation = self._cancellation or Ending(E.CANCELLED, message.reason, by=message)
+        # While the parcel was asked, another cancel may have been first, or the parcel may have gone.
+        self._refuse_unless_cancellable()
+        self._cancellation = Ending(E.CANCELLED, message.reason, by=message)
         await self._write()
         await self._until_ended_as(OrderStatus.CANCELLED)
 
     async def review(self, message: ReviewOrder) -> None:
         """Let an order in review go on, or end it."""
-        self._refuse_unless(Wanted.DECISION, "it doesn't wait for a review")
+        self._refuse_unless(Wanted.DECISION, "it waits for no review, or not any more")
         self.decision, self._wanted = message, None
         if message.approved:
             self._tell(E.REVIEW_PASSED, message, reason=message.note)
@@ -150,7 +147,7 @@ class Desk:
 
     async def amend(self, message: AmendOrder) -> None:
         """Go on with smaller quantities."""
-        self._refuse_unless(Wanted.AMENDMENT, "nothing of it is short")
+        self._refuse_unless(Wanted.AMENDMENT, "it waits for no amendment, or not any more")
         details = self._order.details
         quantities = self._available if message.quantities is None else message.quantities
         try:
@@ -194,10 +191,15 @@ class Desk:
 
     async def retry_payment(self, message: RetryPayment) -> None:
         """Offer another payment method."""
-        self._refuse_unless(Wanted.PAYMENT_METHOD, "it doesn't wait for another payment method")
+        self._refuse_unless(Wanted.PAYMENT_METHOD, "it waits for no other payment method, or not any more")
         self._wanted = None
         self._tell(E.PAYMENT_METHOD_CHANGED, message, payment_method=message.payment_method)
         await self._write()
+
+    def _refuse_unless_cancellable(self) -> None:
+        self._refuse_after_dispatch("cancelled")
+        # Not to wait for the same: Temporal lets only ten messages of an order wait at a time.
+        self._refuse_while_cancelling()
 
     async def _call_parcel_back(self) -> None:
         is_at_work = self.parcel is not None and self._order.status is OrderStatus.FULFILLING

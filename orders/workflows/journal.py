@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from orders.model import Event, EventType, Origin, Said
     from orders.order import receive
 
-STALE_REST = timedelta(seconds=1)
+STALE_REST, LONGEST_REST = timedelta(seconds=1), timedelta(hours=1)
 # No attempt limit: a database that is away makes an order wait, never go wrong.
 LEDGER_TIMEOUT = timedelta(seconds=10)
 LEDGER_RETRIES = RetryPolicy(
@@ -53,7 +53,7 @@ class Journal:
             if not self._unwritten and hold is None:
                 return {}
             events: list[Event] = []
-            is_written = False
+            is_written, rest = False, STALE_REST
             try:
                 while True:
                     # What was told meanwhile goes along: the order that is written is the one of this moment.
@@ -63,7 +63,8 @@ class Journal:
                         return recorded.free
                     # A worker that died in the middle of an update left more than this. The history is longer after
                     # a rest, and then this decision is the newer one.
-                    await workflow.sleep(STALE_REST)
+                    await workflow.sleep(rest)
+                    rest = min(2 * rest, LONGEST_REST)
             finally:
                 if not is_written:
                     # Or it was, and nobody knows, since the step that asked for it was called off.

@@ -42,6 +42,8 @@ E = EventType
 
 OUTSIDE = Origin("temporal")
 """The actor of what comes by way of Temporal's own tools."""
+MAX_NOTICES = 100
+"""How many news of the payment provider an order puts on record."""
 UNPAID_GOODS = "the goods are on their way and their money can't be taken: offer another payment method"
 
 
@@ -149,11 +151,11 @@ class OrderWorkflow:
         is_paid = self._cashier.settle(request, answer, until=self._in(self._policy.payment_timeout))
         if not is_paid:
             self._undo.pop()
+            self._desk.expect(Wanted.PAYMENT_METHOD)
+            await self._write()
         return is_paid
 
     async def _another_payment_method(self) -> None:
-        self._desk.expect(Wanted.PAYMENT_METHOD)
-        await self._write()
         timeout = self._policy.payment_timeout
         if not await self._desk.hear(timeout):
             raise Ending(E.EXPIRED, f"no payment within {timeout}")
@@ -234,6 +236,7 @@ class OrderWorkflow:
         await self._undo_everything()
         until_when = self._in(self._policy.payment_timeout)
         self._tell(E.PAYMENT_CANCELLED, request, reason=request.reason, until=until_when)
+        self._desk.expect(Wanted.PAYMENT_METHOD)
         await self._write()
         self._desk.payment_cancellation = None
 
@@ -314,12 +317,15 @@ class OrderWorkflow:
     @workflow.signal
     async def shipment_in_trouble(self, trouble: ShipmentTrouble) -> None:
         """The carrier refused the parcel, or somebody doesn't answer it."""
-        await self.shipment_reported(ShipmentReport(trouble.steps))
-        if not trouble.refused:
-            await self._note_trouble(SHIPMENT, trouble.reason)
-        elif self._desk.parcel:
-            self._desk.parcel.refused(trouble)
-            await self._write()
+        parcel = self._desk.parcel
+        if parcel is None or trouble.shipment_id != self._order.shipment.id or self._order.status in FINAL:
+            return
+        if trouble.refused:
+            parcel.refused(trouble)
+        else:
+            parcel.take(trouble)
+            self._tell(E.STUCK, axis=SHIPMENT, reason=trouble.reason)
+        await self._write()
 
     @workflow.signal
     def shipment_answered(self, answer: ShipmentAnswer) -> None:
@@ -330,7 +336,7 @@ class OrderWorkflow:
     @workflow.signal
     async def payment_noticed(self, notice: PaymentNotice) -> None:
         """The payment provider has news; the same news twice is one."""
-        if notice.id in self._notices or not self._desk.count():
+        if notice.id in self._notices or len(self._notices) >= MAX_NOTICES:
             return
         self._notices.add(notice.id)
         self._tell(E.PAYMENT_NOTICED, notice, notice=notice.id, kind=notice.kind, reference=notice.reference)

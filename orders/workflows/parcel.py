@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError
@@ -20,12 +21,13 @@ with workflow.unsafe.imports_passed_through():
         Request,
         ShipmentAnswer,
         ShipmentReport,
+        ShipmentStep,
         ShipmentTrouble,
         ShipOrder,
         shipment_workflow_id,
     )
     from orders.details import Address
-    from orders.model import EventType, OrderStatus, ShipmentStatus
+    from orders.model import EventType, OrderStatus, Origin, ShipmentStatus
     from orders.policy import Policy
     from orders.workflows.journal import Journal
     from orders.workflows.shipping import ShippingWorkflow
@@ -46,7 +48,7 @@ class Parcel:
         self._has_begun = False
         self.is_called_back = False
         self.refusals: list[str] = []
-        self._steps_seen = 0
+        self._steps_seen = self._idle_seen = 0
         self._asking = asyncio.Lock()
         self._requests = 0
         self._answers: dict[int, bool] = {}
@@ -83,7 +85,7 @@ class Parcel:
                     return False
             else:
                 tried += 1
-                await self._after_refusal(tried)
+                await self._after_refusal()
         return True
 
     @property
@@ -127,22 +129,37 @@ class Parcel:
     # What it says itself
 
     def take(self, report: ShipmentReport) -> None:
-        """Note what is new in a report."""
+        """Note what is new in a report of this parcel; one of an earlier parcel has nothing new."""
+        if report.shipment_id != self._order.shipment.id:
+            return
+        for idle in report.idle[self._idle_seen :]:
+            reason = f"{idle.status} changes nothing any more"
+            self._tell(E.REFUSED, _teller(idle), request="carrier_event", event=idle.event, reason=reason)
+        self._idle_seen = max(self._idle_seen, len(report.idle))
         news, self._steps_seen = report.steps[self._steps_seen :], max(self._steps_seen, len(report.steps))
         for step in news:
             facts = {name: value for name, value in asdict(step).items() if value is not None}
-            del facts["status"], facts["at"]
-            self._tell(E(step.status), at=step.at, **facts)
+            for each in ("status", "at", "actor", "trace_id"):
+                facts.pop(each, None)
+            self._tell(E(step.status), _teller(step), at=step.at, **facts)
 
     def refused(self, trouble: ShipmentTrouble) -> None:
         """Note that the carrier did not take it."""
+        self.take(trouble)
         self.refusals.append(trouble.reason)
-        attempt, most = len(self.refusals), self._policy.dispatch_attempts
-        self._tell(E.DISPATCH_FAILED, attempt=attempt, of=most, reason=trouble.reason)
+        facts: dict[str, Any] = {
+            "attempt": len(self.refusals),
+            "of": self._policy.dispatch_attempts,
+            "reason": trouble.reason,
+        }
+        if not self.is_refused:
+            facts["until"] = (workflow.now() + self._until_next_try()).isoformat()
+        self._tell(E.DISPATCH_FAILED, **facts)
 
     def answered(self, answer: ShipmentAnswer) -> None:
         """Take its answer, and act on it before anything that it reports later."""
-        if answer.number not in self._answers:
+        is_asked = answer.shipment_id == self._order.shipment.id and answer.number in self._on_answer
+        if is_asked and answer.number not in self._answers:
             self._answers[answer.number] = answer.accepted
             self._on_answer[answer.number](answer.accepted)
 
@@ -169,7 +186,11 @@ class Parcel:
     def _is_shipped(self) -> bool:
         return self._order.status is OrderStatus.SHIPPED
 
-    async def _after_refusal(self, tried: int) -> None:
+    def _until_next_try(self) -> timedelta:
+        factor: int = 2 ** (len(self.refusals) - 1)
+        return self._policy.dispatch_retry_after * factor
+
+    async def _after_refusal(self) -> None:
         """Call it back in the end; else have it tried again after a while, or as soon as it is to go elsewhere."""
         if self.is_refused:
             await self.come_back()
@@ -178,7 +199,7 @@ class Parcel:
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self.is_done or self._order.details.shipping_address != address,
-                timeout=self._policy.dispatch_retry_after * 2 ** (tried - 1),
+                timeout=self._until_next_try(),
             )
         if self._handle and not self.is_done:
             # It may be called back in this very moment: its report then says so.
@@ -187,6 +208,9 @@ class Parcel:
 
     def _note_recall(self, accepted: bool) -> None:
         self.is_called_back = self.is_called_back or accepted
+
+    def _own_answer(self, number: int, *, accepted: bool) -> ShipmentAnswer:
+        return ShipmentAnswer(self._order.shipment.id, number, accepted)
 
     def _number(self, on_answer: Callable[[bool], None]) -> int:
         self._requests += 1
@@ -203,7 +227,7 @@ class Parcel:
         handle = self._handle
         if handle is None:
             # Another one is in its place: nothing of this one is at work.
-            self.answered(ShipmentAnswer(number, accepted=True))
+            self.answered(self._own_answer(number, accepted=True))
             return True
         if not handle.done():
             try:
@@ -213,8 +237,12 @@ class Parcel:
                 await workflow.wait_condition(handle.done)
         await workflow.wait_condition(lambda: number in self._answers or handle.done())
         # Of a parcel that has been called back nothing is asked too late.
-        self.answered(ShipmentAnswer(number, handle.done() and await _was_recalled(handle)))
+        self.answered(self._own_answer(number, accepted=handle.done() and await _was_recalled(handle)))
         return self._answers[number]
+
+
+def _teller(step: ShipmentStep) -> Origin | None:
+    return Origin(step.actor, step.trace_id) if step.actor else None
 
 
 async def _was_recalled(handle: Handle) -> bool:

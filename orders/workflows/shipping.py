@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -28,6 +29,8 @@ with workflow.unsafe.imports_passed_through():
 
 LOOK_AGAIN = timedelta(hours=6)
 """How often a carrier is asked for a parcel's whereabouts when it doesn't say when to ask."""
+MOST_IDLE = 20
+"""How much of what carriers tell in vain is put on record."""
 AT_MOST_EVERY = timedelta(seconds=1)
 
 
@@ -40,9 +43,8 @@ class ShippingWorkflow:
         self._request = request
         self._address = request.address
         self._partner = Partner(SHIPPING_QUEUE, request.partners, self._report_trouble)
-        # That nobody knows where the parcel is shows when its news are overdue, and not before.
-        self._informant = Partner(SHIPPING_QUEUE, request.partners, _keep_quiet)
         self._steps: list[ShipmentStep] = []
+        self._idle: list[ShipmentStep] = []
         self._recalled = False
         self._leaving = False
         self._may_try = True
@@ -75,7 +77,7 @@ class ShippingWorkflow:
             if answer.dispatched:
                 return answer.dispatched
             self._leaving = self._may_try = False
-            trouble = ShipmentTrouble(answer.refused or "", refused=True, steps=self._steps)
+            trouble = self._trouble(answer.refused or "", refused=True)
             if not await self._tell_order("shipment_in_trouble", trouble):
                 # Nobody is left who could have it tried again.
                 self._recalled = True
@@ -87,7 +89,7 @@ class ShippingWorkflow:
         tracking = dispatched.tracking
         self._note(tracking.status, tracking.at)
         for event in self._early:
-            self._note(event.status, event.at, event.note)
+            self._hear(event)
         look_again = tracking.look_again_after
         while self._last not in ARRIVED:
             # What comes while the order is being told is news as well.
@@ -111,9 +113,14 @@ class ShippingWorkflow:
                 if wake_at == overdue:
                     overdue = None
                     await self._report_trouble(f"no news of the parcel for {self._request.delivery_timeout}")
-                elif tracking := await until(has_news, self._informant.ask(ShippingActivities.track, track)):
-                    self._note(tracking.status, tracking.at)
-                    look_again = tracking.look_again_after
+                else:
+                    # Who doesn't say where it is by then has said nothing new: that shows when news are overdue.
+                    patience = self._request.partners.stuck_after
+                    patience = min(patience, overdue - workflow.now()) if overdue else patience
+                    asking = self._partner.ask_once(ShippingActivities.track, track, patience)
+                    if tracking := await until(has_news, asking):
+                        self._note(tracking.status, tracking.at)
+                        look_again = tracking.look_again_after
         return look_again
 
     # What its carrier tells
@@ -124,8 +131,8 @@ class ShippingWorkflow:
         if event.id in self._heard:
             return
         self._heard.add(event.id)
-        if self._steps and self._last in (ShipmentStatus.DISPATCHED, ShipmentStatus.IN_TRANSIT):
-            self._note(event.status, event.at, event.note)
+        if self._steps and self._last in {ShipmentStatus.DISPATCHED, ShipmentStatus.IN_TRANSIT} | ARRIVED:
+            self._hear(event)
         else:
             # The carrier's word may be here before its answer to the hand-over.
             self._early.append(event)
@@ -137,7 +144,7 @@ class ShippingWorkflow:
         """Stop and put everything back; refused once the parcel is leaving."""
         accepted = not self._leaving
         self._stop()
-        await self._tell_order("shipment_answered", ShipmentAnswer(request.number, accepted))
+        await self._tell_order("shipment_answered", ShipmentAnswer(self._request.shipment_id, request.number, accepted))
 
     @workflow.signal
     async def change_label(self, change: ChangeLabel) -> None:
@@ -145,7 +152,7 @@ class ShippingWorkflow:
         accepted = not self._leaving
         if accepted:
             self._address = change.address
-        await self._tell_order("shipment_answered", ShipmentAnswer(change.number, accepted))
+        await self._tell_order("shipment_answered", ShipmentAnswer(self._request.shipment_id, change.number, accepted))
 
     @workflow.signal
     def try_again(self) -> None:
@@ -158,9 +165,16 @@ class ShippingWorkflow:
     def _last(self) -> ShipmentStatus:
         return self._steps[-1].status
 
-    def _note(self, status: ShipmentStatus, at: datetime, note: str | None = None) -> None:
+    def _note(self, status: ShipmentStatus, at: datetime, **told: Any) -> None:
         if status in SHIPMENT_MOVES[self._last]:
-            self._steps.append(ShipmentStep(status, at, note=note))
+            self._steps.append(ShipmentStep(status, at, **told))
+
+    def _hear(self, event: CarrierEvent) -> None:
+        told: dict[str, Any] = {"note": event.note, "event": event.id, "actor": event.actor, "trace_id": event.trace_id}
+        if event.status in SHIPMENT_MOVES[self._last]:
+            self._note(event.status, event.at, **told)
+        elif len(self._idle) < MOST_IDLE:
+            self._idle.append(ShipmentStep(event.status, event.at, **told))
 
     async def _stop_if_possible(self) -> None:
         self._stop()
@@ -169,10 +183,13 @@ class ShippingWorkflow:
         self._recalled = not self._leaving
 
     def _report(self) -> ShipmentReport:
-        return ShipmentReport(self._steps)
+        return ShipmentReport(self._request.shipment_id, self._steps, self._idle)
+
+    def _trouble(self, reason: str, *, refused: bool) -> ShipmentTrouble:
+        return ShipmentTrouble(self._request.shipment_id, self._steps, self._idle, reason, refused)
 
     async def _report_trouble(self, reason: str) -> None:
-        await self._tell_order("shipment_in_trouble", ShipmentTrouble(reason, refused=False, steps=self._steps))
+        await self._tell_order("shipment_in_trouble", self._trouble(reason, refused=False))
 
     async def _tell_order(self, signal: str, message: ShipmentReport | ShipmentAnswer | ShipmentTrouble) -> bool:
         """Signal the order; False if it is gone."""
@@ -180,13 +197,10 @@ class ShippingWorkflow:
         if order is None:
             return False
         try:
-            await workflow.get_external_workflow_handle(order.workflow_id, run_id=order.run_id).signal(signal, message)
+            # Whichever run it is: an order that somebody has reset is still the same order.
+            await workflow.get_external_workflow_handle(order.workflow_id).signal(signal, message)
         except ApplicationError as gone:
             # The parcel is under way all the same, and the log says that nobody is waiting for it.
             workflow.logger.warning("the order of shipment %s is gone: %s", self._request.shipment_id, gone)
             return False
         return True
-
-
-async def _keep_quiet(reason: str) -> None:
-    pass

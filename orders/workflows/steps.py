@@ -46,11 +46,25 @@ class Partner:
                 if is_cancelled_exception(error):
                     raise
                 reason = f"{activity.__name__}: {_reason(error)}"
+                is_misuse = isinstance(error.cause, ApplicationError) and error.cause.type == PartnerMisuse.__name__
             if not is_reported:
                 is_reported = True
                 await self.report(reason)
-            await workflow.sleep(self.patience.retry_at_most_after)
+            if is_misuse:
+                # It was not tried again, and would be refused at once as long as nobody has mended it.
+                await workflow.sleep(self.patience.retry_at_most_after)
             patience = max(patience, min(2 * patience, LONGEST_PATIENCE))
+
+    async def ask_once(
+        self, activity: Callable[[Any, Argument], Awaitable[T]], argument: Argument, patience: timedelta
+    ) -> T | None:
+        """Ask for so long; None if there is no answer by then."""
+        try:
+            return await self._ask_for(max(patience, self.patience.timeout), activity, argument)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return None
 
     async def _ask_for(
         self, patience: timedelta, activity: Callable[[Any, Argument], Awaitable[T]], argument: Argument

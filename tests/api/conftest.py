@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -123,4 +124,23 @@ async def api(services_with: Callable[[Policy], Services], working: None) -> Asy
 async def patient_api(services_with: Callable[[Policy], Services], working: None) -> AsyncIterator[Api]:
     """A long review: an order stays open until it is told something."""
     async with http_of(services_with(Policy(review_timeout=timedelta(hours=1)))) as http:
+        yield Api(http)
+
+
+@pytest.fixture(scope="session")
+async def travelling(
+    temporal_settings: TemporalSettings, process_name: str, database: Database
+) -> AsyncIterator[Callable[[Policy], Services]]:
+    """Shops whose parcels travel until their carrier says otherwise."""
+    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-travelling"}))
+    partners, settings = load(PartnerSettings, CARRIER_TRANSIT="P30D"), load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1)
+    async with AsyncExitStack() as running:
+        for queue, work in QUEUES.items():
+            await running.enter_async_context(worker(client, queue, work(database, partners), settings))
+        yield lambda policy: services_of(client, database, policy)
+
+
+@pytest.fixture
+async def travelling_api(travelling: Callable[[Policy], Services]) -> AsyncIterator[Api]:
+    async with http_of(travelling(NO_REVIEW)) as http:
         yield Api(http)

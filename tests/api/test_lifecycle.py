@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,12 +14,8 @@ from sqlalchemy import text
 from api.dependencies import Services
 from orders.ledger.engine import Database
 from orders.policy import CaptureMode, Policy, ReviewMode
-from orders.settings import PartnerSettings, TemporalSettings, WorkerSettings, load
-from orders.temporal import connect
-from tests.api.conftest import NO_REVIEW, Api, http_of, services_of, signed
+from tests.api.conftest import NO_REVIEW, Api, http_of, signed
 from tests.examples import new_id
-from workers.queues import QUEUES
-from workers.runner import worker
 
 SOON = timedelta(seconds=0.5)
 BY_PERSON = Policy(review_mode=ReviewMode.REQUIRED, review_timeout=timedelta(hours=1))
@@ -33,25 +29,6 @@ def shop_with(services_with: Callable[[Policy], Services], working: None) -> Cal
             yield Api(http)
 
     return opened
-
-
-@pytest.fixture(scope="session")
-async def travelling(
-    temporal_settings: TemporalSettings, process_name: str, database: Database
-) -> AsyncIterator[Callable[[Policy], Services]]:
-    """Shops whose parcels travel until their carrier says otherwise."""
-    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-travelling"}))
-    partners, settings = load(PartnerSettings, CARRIER_TRANSIT="P30D"), load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1)
-    async with AsyncExitStack() as running:
-        for queue, work in QUEUES.items():
-            await running.enter_async_context(worker(client, queue, work(database, partners), settings))
-        yield lambda policy: services_of(client, database, policy)
-
-
-@pytest.fixture
-async def travelling_api(travelling: Callable[[Policy], Services]) -> AsyncIterator[Api]:
-    async with http_of(travelling(NO_REVIEW)) as http:
-        yield Api(http)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -17,7 +17,8 @@ import stripe
 from pydantic import SecretStr
 
 from api.dependencies import Services
-from api.signatures import sign
+from api.signatures import sign, verify_stripe
+from orders.errors import Forged
 from orders.policy import Policy
 from orders.settings import WebhookSettings, load
 from tests.api.conftest import CARRIER_SECRETS, STRIPE_SECRET, Api, http_of, signed
@@ -77,6 +78,8 @@ async def test_a_forged_or_replayed_message_is_refused_logged_and_changes_nothin
         ({"at": "2026-01-01T00:00:00"}, "#/at"),
         ({"id": ""}, "#/id"),
         ({"colour": "red"}, "#/colour"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "#/at"),
+        ({"at": "1999-12-31T23:59:59Z"}, "#/at"),
     ],
 )
 async def test_a_signed_message_that_makes_no_sense_names_its_field(
@@ -89,6 +92,25 @@ async def test_a_signed_message_that_makes_no_sense_names_its_field(
 
 async def test_a_signed_message_that_is_not_an_object_is_refused(api: Api) -> None:
     assert (await api.http.post("/webhooks/carrier", **signed([1]))).status_code == 422
+
+
+async def test_a_signed_message_in_which_a_name_stands_twice_is_refused(api: Api) -> None:
+    sent = signed(event_of(new_id()))
+    content = sent["content"].replace(b'"status"', b'"status": "lost", "status"')
+    at = sent["headers"]["Webhook-Signature"].split(",")[0].removeprefix("t=")
+    signature = sign(at.encode() + b"." + content, SecretStr(CARRIER_SECRETS[0]))
+    headers = {**sent["headers"], "Webhook-Signature": f"t={at},v1={signature}"}
+    answer = await api.http.post("/webhooks/carrier", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:order-lifecycle:problem:malformed")
+
+
+async def test_news_of_a_parcel_that_is_only_just_asked_for_are_to_be_told_again(api_without_payments: Api) -> None:
+    api = api_without_payments
+    placed = await api.place()
+    await api.until_event(placed["id"], "payment_requested")
+    answer = await api.http.post("/webhooks/carrier", **signed(event_of(placed["id"])))
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"there is no parcel {placed['id']}:1")
+    await api.http.post(f"/orders/{placed['id']}/cancel")
 
 
 async def test_webhooks_without_a_secret_are_closed(services_with: Callable[[Policy], Services]) -> None:
@@ -115,7 +137,7 @@ async def test_news_of_stripe_are_put_on_the_record_once_and_mark_the_order(pati
     late = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(placed["id"])))
     assert late.json() == {
         "accepted": False,
-        "reason": "the order is cancelled: charge.dispute.created changes nothing",
+        "reason": "the order is cancelled, and the customer disputes the payment: somebody has to look after it",
     }
     await api.until_event(placed["id"], "refused")
 
@@ -127,6 +149,42 @@ async def test_a_refund_that_failed_at_the_bank_marks_its_order(patient_api: Api
     await patient_api.http.post("/webhooks/payments", **signed_by_stripe(event))
     await patient_api.until_event(placed["id"], "stuck")
     await patient_api.http.post(f"/orders/{placed['id']}/cancel")
+
+
+async def test_a_dispute_which_knows_only_its_payment_finds_the_order(travelling_api: Api) -> None:
+    api = travelling_api
+    placed = await api.place()
+    await api.until(placed["id"], "shipped")
+    events = (await api.http.get(f"/orders/{placed['id']}/events")).json()["data"]
+    (reference,) = [event["data"]["reference"] for event in events if event["type"] == "payment_authorized"]
+    dispute = stripe_event(None, id="dp_1", object="dispute", payment_intent=reference)
+    answer = await api.http.post("/webhooks/payments", **signed_by_stripe(dispute))
+    assert answer.json() == {"accepted": True, "reason": None}
+    await api.until_event(placed["id"], "stuck")
+    assert (await api.http.get(f"/orders/{placed['id']}")).json()["stuck"] == "the customer disputes the payment"
+
+
+@pytest.mark.parametrize("signature", ["t=1,v1=é", "é", ""])
+async def test_a_signature_that_is_none_is_refused(api: Api, signature: str) -> None:
+    headers = {b"Stripe-Signature": signature.encode()}
+    answer = await api.http.post("/webhooks/payments", content=b"{}", headers=headers)
+    assert answer.status_code == 403
+
+
+def test_a_tolerance_below_a_second_is_not_none() -> None:
+    old = signed_by_stripe(stripe_event(None), age=60)
+    with pytest.raises(Forged):
+        verify_stripe(
+            old["content"].encode(),
+            old["headers"]["Stripe-Signature"],
+            [SecretStr(STRIPE_SECRET)],
+            timedelta(seconds=0.5),
+        )
+
+
+async def test_news_of_stripe_about_an_order_that_is_not_here_are_let_be(api: Api) -> None:
+    answer = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(new_id())))
+    assert (answer.status_code, answer.json()["accepted"]) == (200, False)
 
 
 @pytest.mark.parametrize("forged", [{"secret": "whsec_somebody_elses"}, {"age": 301}])

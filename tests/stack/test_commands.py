@@ -97,7 +97,7 @@ def test_a_refusal_is_told_with_its_reason_for_people_and_for_programs(up: Up) -
     placed = command(up, "place", "-", stdin=json.dumps(body()))
     done = orders("retry-payment", placed["id"], "tok_amex", ORDERS_URL=up.url)
     assert done.returncode == 1
-    assert "Conflict: the order is in_review: it doesn't wait for another payment method" in done.stderr
+    assert "Conflict: the order is in_review: it waits for no other payment method, or not any more" in done.stderr
     done = orders("retry-payment", placed["id"], "tok_amex", "--json", ORDERS_URL=up.url)
     assert json.loads(done.stdout)["status"] == 409
 

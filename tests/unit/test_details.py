@@ -54,8 +54,6 @@ def test_the_quantities_count_all_lines_of_an_article() -> None:
 @pytest.mark.parametrize(
     ("quantities", "lines"),
     [
-        ({}, TWICE.lines),
-        ({"MUG": 5}, TWICE.lines),
         ({"MUG": 4}, (OrderLine("MUG", 2, 1250), OrderLine("ABC123", 1, 9999), OrderLine("MUG", 2, 1250))),
         ({"MUG": 1}, (OrderLine("MUG", 1, 1250), OrderLine("ABC123", 1, 9999))),
         ({"MUG": 0}, (OrderLine("ABC123", 1, 9999),)),
@@ -76,6 +74,8 @@ def test_an_amended_order_takes_the_pieces_from_the_last_lines_and_drops_empty_o
         ({"MUG": 6}, "6 pieces of MUG are not between 0 and the 5 ordered"),
         ({"MUG": -1}, "-1 pieces of MUG are not between 0 and the 5 ordered"),
         ({"MUG": 0, "ABC123": 0}, "nothing to pay would be left"),
+        ({"MUG": 5}, "as many pieces as before"),
+        ({}, "as many pieces as before"),
     ],
 )
 def test_an_amendment_that_cannot_be_says_why(quantities: dict[str, int], problem: str) -> None:
@@ -89,7 +89,7 @@ def test_an_amendment_that_leaves_only_what_costs_nothing_is_refused() -> None:
         with_gift.amended({"MUG": 0})
 
 
-@given(st.integers(0, 5), st.integers(0, 1))
+@given(st.integers(0, 4), st.integers(0, 1))
 def test_an_amended_order_has_exactly_the_quantities_asked_for(mugs: int, others: int) -> None:
     asked = {sku: qty for sku, qty in (("MUG", mugs), ("ABC123", others)) if qty}
     if asked:

@@ -112,13 +112,15 @@ async def test_cancelling_the_workflow_itself_comes_too_late_once_the_parcel_lea
     assert shop.payments.held == TOTAL
 
 
-async def test_two_cancels_at_once_cancel_once(shop: Shop) -> None:
+async def test_of_two_cancels_at_once_one_cancels_and_the_other_is_told_so(shop: Shop) -> None:
     shop.warehouse.at_pick.close()
     handle = await shop.place()
     await shop.warehouse.at_pick.reached()
     both = [ask(handle, OrderWorkflow.cancel, CANCEL), ask(handle, OrderWorkflow.cancel, CANCEL)]
     await shop.until("refunded")
     shop.warehouse.at_pick.open()
-    await asyncio.gather(*both)
+    answers = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(answer is None for answer in answers) == [False, True]
+    assert shop.said("refused").data["reason"] == "the order is being cancelled"
     assert await handle.result() is OrderStatus.CANCELLED
     assert shop.trail.count("cancelled") == shop.trail.count("refunded") == shop.trail.count("recalled") == 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from orders.contracts import ShipmentAnswer, ShipmentReport, ShipmentStep, ShipmentTrouble
+from orders.errors import PartnerUnavailable
 from orders.model import OrderStatus, PaymentStatus, ShipmentStatus
 from orders.order import Holding
 from orders.policy import Policy
+from orders.workflows.order import OrderWorkflow
 from tests.examples import TOTAL
 from tests.workflows.conftest import A_LONG_WAY, NO_REVIEW, ON_DISPATCH, OrderHandle, Shop
 
@@ -177,3 +180,47 @@ async def test_a_parcel_hears_two_pieces_of_news_that_come_at_once(shop: Shop, e
     await shop.carrier_says(IN_TRANSIT, "evt_1")
     await shop.carrier_says(end, "evt_2")
     assert await handle.result() is (OrderStatus.COMPLETED if end is DELIVERED else OrderStatus.FAILED)
+
+
+async def test_a_carrier_that_does_not_answer_does_not_hide_that_news_of_the_parcel_are_overdue(
+    shop: Shop,
+) -> None:
+    shop.carrier.delivers_after = A_LONG_WAY
+    shop.carrier.away = PartnerUnavailable("the carrier is away")
+    handle = await shop.place(policy=replace(NO_REVIEW, delivery_timeout=timedelta(days=2)))
+    await shop.until("dispatched")
+    await shop.environment.sleep(timedelta(days=2, hours=1))
+    await shop.until("stuck")
+    assert shop.order.why_stuck == "no news of the parcel for 2 days, 0:00:00"
+    await shop.carrier_says(ShipmentStatus.DELIVERED)
+    assert await handle.result() is OrderStatus.COMPLETED
+
+
+async def test_what_a_carrier_tells_stands_on_record_as_its_word_also_where_it_changes_nothing(shop: Shop) -> None:
+    shop.carrier.at_dispatch.close()
+    handle = await shop.place()
+    await shop.carrier.at_dispatch.reached()
+    await shop.carrier_says(ShipmentStatus.LOST, "evt_1")
+    await shop.carrier_says(ShipmentStatus.IN_TRANSIT, "evt_2")
+    shop.carrier.delivers_after = A_LONG_WAY
+    shop.carrier.at_dispatch.open()
+    assert await handle.result() is OrderStatus.FAILED
+    assert (shop.said("lost").actor, shop.said("lost").data) == ("carrier", {"event": "evt_1"})
+    refused = shop.said("refused")
+    assert (refused.actor, refused.data["event"]) == ("carrier", "evt_2")
+    assert refused.data["reason"] == "in_transit changes nothing any more"
+
+
+async def test_what_an_earlier_parcel_says_late_changes_nothing(shop: Shop) -> None:
+    shop.carrier.delivers_after = A_LONG_WAY
+    handle = await shop.place()
+    await shop.until("dispatched")
+    stranger = f"{shop.order_id}:9"
+    step = ShipmentStep(ShipmentStatus.LOST, datetime.now(UTC))
+    await handle.signal(OrderWorkflow.shipment_reported, ShipmentReport(stranger, [step], []))
+    await handle.signal(OrderWorkflow.shipment_in_trouble, ShipmentTrouble(stranger, [step], [], "no", refused=True))
+    await handle.signal(OrderWorkflow.shipment_answered, ShipmentAnswer(stranger, 1, accepted=True))
+    await handle.signal(OrderWorkflow.shipment_answered, ShipmentAnswer(shop.shipment_id, 7, accepted=True))
+    await shop.carrier_says(ShipmentStatus.DELIVERED)
+    assert await handle.result() is OrderStatus.COMPLETED
+    assert not {"lost", "dispatch_failed"} & set(shop.trail)

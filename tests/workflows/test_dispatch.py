@@ -42,7 +42,7 @@ async def test_a_parcel_that_was_refused_is_tried_again_after_a_while(shop: Shop
     handle = await shop.place(policy=SLOWLY)
     assert await handle.result() is OrderStatus.COMPLETED
     failed = shop.said("dispatch_failed")
-    assert failed.data == {"attempt": 1, "of": 3, "reason": "the address is unknown"}
+    assert failed.data.items() >= {"attempt": 1, "of": 3, "reason": "the address is unknown"}.items()
     assert shop.last.at - failed.at > 0.9 * AN_HOUR
     assert (shop.carrier.offers, shop.carrier.dispatches.total(), shop.payments.held) == (2, 1, TOTAL)
 

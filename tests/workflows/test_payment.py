@@ -77,7 +77,9 @@ async def test_a_second_offer_is_refused_while_the_first_is_being_tried(shop: Sh
     shop.payments.at_authorize.close()
     await handle.execute_update(OrderWorkflow.retry_payment, RetryPayment("tok_amex", "ann"))
     await shop.payments.at_authorize.reached()
-    assert "doesn't wait" in await refusal(ask(handle, OrderWorkflow.retry_payment, RetryPayment("tok_visa", "ann")))
+    assert "waits for no other payment method" in await refusal(
+        ask(handle, OrderWorkflow.retry_payment, RetryPayment("tok_visa", "ann"))
+    )
     shop.payments.at_authorize.open()
     assert await handle.result() is OrderStatus.COMPLETED
 

@@ -119,7 +119,7 @@ async def test_a_review_of_an_order_that_is_not_in_review_is_refused_and_that_is
     handle = await shop.place()
     await shop.warehouse.at_pick.reached()
     reason = await refusal(ask(handle, OrderWorkflow.review, REJECT))
-    assert reason == "the order is fulfilling: it doesn't wait for a review"
+    assert reason == "the order is fulfilling: it waits for no review, or not any more"
     assert (shop.last.type, shop.last.data) == ("refused", {"request": "review", "reason": reason})
     assert (shop.last.actor, shop.last.trace_id) == ("rob", REJECT.trace_id)
     shop.warehouse.at_pick.open()
@@ -144,7 +144,7 @@ async def test_of_two_reviewers_at_once_the_second_is_refused(shop: Shop) -> Non
     assert answers.count(None) == 1
     assert await handle.result() is OrderStatus.COMPLETED
     assert (shop.trail.count("review_passed"), shop.trail.count("refused")) == (1, 1)
-    assert shop.said("refused").data["reason"].endswith("it doesn't wait for a review")
+    assert shop.said("refused").data["reason"].endswith("it waits for no review, or not any more")
 
 
 async def test_a_rejection_after_an_approval_changes_nothing(shop: Shop) -> None:
@@ -152,7 +152,7 @@ async def test_a_rejection_after_an_approval_changes_nothing(shop: Shop) -> None
     handle = await shop.place(policy=BY_PERSON)
     await shop.until("review_started")
     await handle.execute_update(OrderWorkflow.review, APPROVE)
-    assert "doesn't wait for a review" in await refusal(ask(handle, OrderWorkflow.review, REJECT))
+    assert "waits for no review, or not any more" in await refusal(ask(handle, OrderWorkflow.review, REJECT))
     shop.payments.at_authorize.open()
     assert await handle.result() is OrderStatus.COMPLETED
     assert shop.payments.held == TOTAL

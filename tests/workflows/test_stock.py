@@ -160,7 +160,10 @@ async def test_an_article_that_the_shop_gave_up_meanwhile_rejects_an_order_that_
 async def test_an_amendment_is_refused_when_nothing_is_short(shop: Shop) -> None:
     handle = await shop.place(policy=LONG_REVIEW)
     await shop.until("review_started")
-    assert await refusal(ask(handle, OrderWorkflow.amend, LESS)) == "the order is in_review: nothing of it is short"
+    assert (
+        await refusal(ask(handle, OrderWorkflow.amend, LESS))
+        == "the order is in_review: it waits for no amendment, or not any more"
+    )
     assert shop.said("refused").data["request"] == "amend"
     assert await handle.result() is OrderStatus.COMPLETED
     assert shop.payments.held == TOTAL

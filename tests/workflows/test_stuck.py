@@ -151,9 +151,6 @@ async def test_a_problem_that_the_payment_provider_tells_of_by_itself_marks_the_
     assert (shop.trail.count("payment_noticed"), shop.trail.count("stuck")) == (1, 1)
 
 
-# The next two show faults of the production code.
-
-
 async def test_a_cancel_while_the_order_is_being_marked_leaves_no_gap_in_the_trail(shop: Shop) -> None:
     shop.payments.away = PartnerMisuse("the key is wrong")
     shop.ledger.refuses = "stuck"
