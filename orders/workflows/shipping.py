@@ -31,7 +31,7 @@ LOOK_AGAIN = timedelta(hours=6)
 """How often a carrier is asked for a parcel's whereabouts when it doesn't say when to ask."""
 MOST_IDLE = 20
 """How much of what carriers tell in vain is put on record."""
-AT_MOST_EVERY = timedelta(seconds=1)
+AT_MOST_EVERY, SELDOM = timedelta(seconds=1), timedelta(hours=1)
 
 
 @workflow.defn
@@ -48,6 +48,7 @@ class ShippingWorkflow:
         self._recalled = False
         self._leaving = False
         self._may_try = True
+        self._asked = 0
         self._heard: set[str] = set()
         self._early: list[CarrierEvent] = []
 
@@ -105,7 +106,8 @@ class ShippingWorkflow:
             return len(self._steps) > known
 
         while not has_news():
-            look_at = workflow.now() + max(look_again or LOOK_AGAIN, AT_MOST_EVERY)
+            # Less and less often, however soon the carrier wants to be asked: each time costs history.
+            look_at = workflow.now() + max(look_again or LOOK_AGAIN, min(AT_MOST_EVERY * 2**self._asked, SELDOM))
             wake_at = min(look_at, overdue) if overdue else look_at
             try:
                 await workflow.wait_condition(has_news, timeout=wake_at - workflow.now())
@@ -117,6 +119,7 @@ class ShippingWorkflow:
                     # Who doesn't say where it is by then has said nothing new: that shows when news are overdue.
                     patience = self._request.partners.stuck_after
                     patience = min(patience, overdue - workflow.now()) if overdue else patience
+                    self._asked += 1
                     asking = self._partner.ask_once(ShippingActivities.track, track, patience)
                     if tracking := await until(has_news, asking):
                         self._note(tracking.status, tracking.at)

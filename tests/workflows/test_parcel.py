@@ -24,6 +24,14 @@ async def test_a_parcel_is_followed_until_its_carrier_says_that_it_has_arrived(s
     assert shop.trail.count("dispatched") == shop.trail.count("delivered") == 1
 
 
+async def test_a_carrier_that_always_wants_to_be_asked_again_at_once_is_asked_less_and_less_often(shop: Shop) -> None:
+    shop.carrier.delivers_after, shop.carrier.look_again_after = 16, timedelta(seconds=1)
+    began = await shop.environment.get_current_time()
+    handle = await shop.place()
+    assert await handle.result() is OrderStatus.COMPLETED
+    assert await shop.environment.get_current_time() - began > timedelta(hours=4)
+
+
 async def test_a_parcel_that_travels_costs_what_the_documentation_says(shop: Shop) -> None:
     shop.carrier.delivers_after = 3
     handle = await shop.place()
