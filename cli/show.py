@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 Json = dict[str, Any]
+_ADDRESS = ("street", "city", "state", "postal_code", "country")
 
 _COLOURS = {
     "completed": "green",
@@ -115,7 +116,7 @@ def _what(event: Json) -> str:
         case "amended":
             what = [f"{each['qty']} {each['sku']}" for each in data["items"]]
         case "address_changed" | "dispatched":
-            what = [", ".join(str(value) for value in data["address"].values() if value)]
+            what = [", ".join(data["address"][name] for name in _ADDRESS if data["address"].get(name))]
         case _ if "amount" in data:
             what = [str(data[name]) for name in ("amount", "currency", "reference") if data.get(name)]
         case _:
