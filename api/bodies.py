@@ -108,9 +108,7 @@ class ItemBody(Body):
 
     sku: Sku = Field(examples=["ABC123"])
     qty: Annotated[int, Field(strict=True, ge=1, le=100_000, examples=[1])]
-    price: Annotated[
-        Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False, examples=[99.99])
-    ]
+    price: Price = Field(examples=[99.99])
 
 
 class OrderBody(Body):

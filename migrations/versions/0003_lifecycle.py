@@ -11,10 +11,6 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_ON_HAND = "pieces on the shelf, those held for orders among them"
-_STOCK = "by article: pieces held on the shelf, pieces taken away"
-_BEFORE = "the same before the last write"
-
 
 def upgrade() -> None:
     """Add the table and the columns; orders that are there have held nothing, and hold what they have captured."""
@@ -43,7 +39,7 @@ def upgrade() -> None:
     )
     op.add_column(
         "orders",
-        sa.Column("stock_before", JSONB, nullable=False, server_default="{}", comment=_BEFORE),
+        sa.Column("stock_before", JSONB, nullable=False, server_default="{}", comment="the same before the last write"),
     )
     op.add_column("orders", sa.Column("stuck", JSONB, comment="by axis: why the order does not get on"))
     op.add_column("orders", sa.Column("waiting_until", sa.DateTime(timezone=True)))
