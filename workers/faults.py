@@ -13,6 +13,10 @@ from orders.errors import PartnerUnavailable
 from orders.settings import PartnerSettings
 
 
+MARGIN = 2.0
+"""How many seconds longer than it may take a call hangs, so that a busy server has noticed it by then."""
+
+
 class Faults(Interceptor):
     """Lets a share of the calls at each step fail, and another share hang until they are timed out.
 
@@ -51,5 +55,5 @@ class _FaultyActivity(ActivityInboundInterceptor):
             raise PartnerUnavailable(f"{step} failed on demand (FAULTS_ERROR_RATE)")
         # Longer than the step may take: Temporal gives it up, and nobody hears of this call any more.
         timeout = activity.info().start_to_close_timeout
-        await asyncio.sleep(2 * timeout.total_seconds() if timeout else 60)
+        await asyncio.sleep(timeout.total_seconds() + MARGIN if timeout else 60)
         raise PartnerUnavailable(f"{step} hung on demand (FAULTS_HANG_RATE)")
