@@ -12,7 +12,6 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from orders.errors import PartnerUnavailable
 from orders.settings import PartnerSettings
 
-
 MARGIN = 2.0
 """How many seconds longer than it may take a call hangs, so that a busy server has noticed it by then."""
 
