@@ -167,9 +167,10 @@ class OrderService:
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
         handle = self._client.get_workflow_handle_for(ShippingWorkflow.run, shipment_workflow_id(shipment_id))
-        signal = handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._timeout)
         try:
-            await self._ask_temporal(lambda: signal)
+            await self._ask_temporal(
+                lambda: handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._timeout)
+            )
         except _NotRunning as error:
             order = await self.get(shipment_id.rpartition(":")[0])
             found = next((shipment for shipment in order.shipments if shipment.id == shipment_id), None)
@@ -190,9 +191,10 @@ class OrderService:
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-        signal = handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._timeout)
         try:
-            await self._ask_temporal(lambda: signal)
+            await self._ask_temporal(
+                lambda: handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._timeout)
+            )
         except _NotRunning:
             order = await self.get(order_id)
             reason = f"the order is {order.status}: {notice.kind} changes nothing"

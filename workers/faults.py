@@ -41,11 +41,11 @@ class _FaultyActivity(ActivityInboundInterceptor):
             return await self.next.execute_activity(input)
         draw = random.random()  # noqa: S311 - a fault need not be hard to guess
         is_late = random.random() < 0.5  # noqa: S311, PLR2004
-        answer = None
-        if draw < self._settings.faults_error_rate + self._settings.faults_hang_rate and not is_late:
+        is_faulty = draw < self._settings.faults_error_rate + self._settings.faults_hang_rate
+        if is_faulty and not is_late:
             await self._fail(step, draw)
         answer = await self.next.execute_activity(input)
-        if draw < self._settings.faults_error_rate + self._settings.faults_hang_rate:
+        if is_faulty:
             await self._fail(step, draw)
         return answer
 

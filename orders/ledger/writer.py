@@ -1,4 +1,4 @@
-"""Writing: one statement appends events and brings the order's row, payments and shipments up to date."""
+"""Writing: one statement appends events and brings the order's row, payments, shipments and the stock up to date."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _build_refusal() -> Executable:
             of_order.where(late == bindparam("message_id")).scalar_subquery() == 0,
             of_order.where(late.is_not(None)).scalar_subquery() < MAX_REFUSALS,
         )
-        .values(version=orders.c.version + 1, updated_at=bindparam("at"))
+        .values(version=orders.c.version + 1, updated_at=func.greatest(orders.c.updated_at, bindparam("at")))
         .returning(orders.c.id, orders.c.version)
         .cte("last")
     )
@@ -185,7 +185,7 @@ _RECORD_REFUSAL = _build_refusal()
 
 
 class Ledger:
-    """The writing side, used by the ``record`` activity alone."""
+    """The writing side, used by the ledger's activities alone."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -236,7 +236,7 @@ class Ledger:
         """Say of which articles to be held there are less pieces, and how many; None where there is no such article."""
         wanted = entry.hold or {}
         # What an earlier try holds for this very order is there for it.
-        own = func.coalesce(orders.c.stock[stock.c.sku]["held"].astext.cast(BigInteger), 0)
+        own = orders.c.stock[stock.c.sku]["held"].astext.cast(BigInteger)
         free = (
             select(stock.c.sku, stock.c.on_hand - stock.c.reserved + func.coalesce(own, 0))
             .select_from(stock.outerjoin(orders, orders.c.id == entry.order.id))

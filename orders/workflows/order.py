@@ -151,6 +151,8 @@ class OrderWorkflow:
         is_paid = self._cashier.settle(request, answer, until=self._in(self._policy.payment_timeout))
         if not is_paid:
             self._undo.pop()
+            # Whoever called it off in this very moment waits for an answer, and not for the next payment method.
+            self._desk.stop_if_asked()
             self._desk.expect(Wanted.PAYMENT_METHOD)
             await self._write()
         return is_paid

@@ -104,7 +104,7 @@ async def test_a_signed_message_in_which_a_name_stands_twice_is_refused(api: Api
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:order-lifecycle:problem:malformed")
 
 
-async def test_news_of_a_parcel_that_is_only_just_asked_for_are_to_be_told_again(api_without_payments: Api) -> None:
+async def test_news_of_a_parcel_that_nobody_has_asked_for_yet_are_of_no_parcel(api_without_payments: Api) -> None:
     api = api_without_payments
     placed = await api.place()
     await api.until_event(placed["id"], "payment_requested")

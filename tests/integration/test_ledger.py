@@ -199,6 +199,16 @@ async def test_a_refusal_after_the_end_is_appended_once(ledger: Ledger, reader: 
     assert order == fold(book.order.id, events)
 
 
+async def test_a_refusal_leaves_an_order_the_fold_of_its_events_whatever_the_clocks_say(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    book = ended()
+    ledger.record(book.entry(2))
+    ledger.record_refusal(replace(late(book.order.id), at=NOW - timedelta(days=1)))
+    order, events = await stored(reader, book.order.id)
+    assert order == fold(book.order.id, events)
+
+
 async def test_refusals_after_the_end_at_once_leave_no_gap(ledger: Ledger, reader: LedgerReader) -> None:
     book = ended()
     ledger.record(book.entry(2))
