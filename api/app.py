@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.dependencies import Services
 from api.errors import add_error_handlers, describe_problems
-from api.routes import health, orders, webhooks
+from api.routes import following, health, messages, orders, webhooks
 from orders.settings import ApiSettings, load
 
 DESCRIPTION = (
@@ -47,9 +47,8 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
     )
     app.state.services = services
     app.state.max_body = settings.max_body
-    app.include_router(orders.router)
-    app.include_router(webhooks.router)
-    app.include_router(health.router)
+    for part in (orders, following, messages, webhooks, health):
+        app.include_router(part.router)
     add_error_handlers(app)
     describe_problems(app)
     return app

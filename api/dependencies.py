@@ -11,11 +11,12 @@ from datetime import timedelta
 from importlib.util import find_spec
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Path, Request
 from temporalio.client import Client
 
+from api.errors import UnknownOrder
 from api.progress import ProgressService
-from api.service import OrderService
+from api.service import ORDER_ID, OrderService
 from orders.errors import DependencyUnavailable, InvalidSetting
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
@@ -95,34 +96,50 @@ class Services:
             raise DependencyUnavailable("PostgreSQL", f"no answer within {PATIENCE}") from None
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """Give a route the services of its application."""
     found: Services = request.app.state.services
     return found
 
 
-def orders(request: Request) -> OrderService:
+async def orders(request: Request) -> OrderService:
     """Give a route the orders."""
-    return services(request).orders
+    return (await services(request)).orders
 
 
-def live_progress(request: Request) -> ProgressService:
+async def live_progress(request: Request) -> ProgressService:
     """Give a route what knows how orders get on."""
-    return services(request).progress
+    return (await services(request)).progress
 
 
-def webhooks(request: Request) -> WebhookSettings:
+async def webhooks(request: Request) -> WebhookSettings:
     """Give a route what partners sign with."""
-    return services(request).webhooks
+    return (await services(request)).webhooks
 
 
-def caller(traceparent: Annotated[str | None, Header(include_in_schema=False)] = None) -> Origin:
+async def caller(traceparent: Annotated[str | None, Header(include_in_schema=False)] = None) -> Origin:
     """Name the caller, and the trace in the course of which it asks: its own, or one that begins here."""
     found = TRACEPARENT.fullmatch(traceparent or "")
     trace_id = found["trace_id"] if found and int(found["trace_id"], 16) else secrets.token_hex(16)
     return Origin("anonymous", trace_id)
 
 
+async def known_form(
+    order_id: Annotated[
+        str, Path(max_length=128, description="as `POST /orders` gave it", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f"])
+    ],
+) -> str:
+    """Let pass only what can be an order's id.
+
+    Raises:
+        UnknownOrder: it can't be.
+    """
+    if not ORDER_ID.fullmatch(order_id):
+        raise UnknownOrder(order_id)
+    return order_id
+
+
+OrderId = Annotated[str, Depends(known_form)]
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]

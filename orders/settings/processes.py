@@ -1,0 +1,50 @@
+"""The processes: the workers, their logs, the command line and the local stack."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from orders.settings.base import NotNegative, Settings
+
+
+class WorkerSettings(Settings):
+    """The workers."""
+
+    graceful_shutdown: NotNegative = Field(
+        timedelta(seconds=30),
+        alias="WORKER_GRACEFUL_SHUTDOWN",
+        description="how long running activities may take to end after SIGTERM; the process leaves 3 s later at most",
+    )
+
+
+class LogSettings(Settings):
+    """The logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", alias="LOG_LEVEL", description="least level that is logged"
+    )
+
+
+class ClientSettings(Settings):
+    """The command line."""
+
+    url: str = Field(
+        "http://127.0.0.1:8000",
+        alias="ORDERS_URL",
+        pattern=r"^https?://",
+        description="where the command line finds the API",
+    )
+
+
+class StackSettings(Settings):
+    """The local stack of ``orders up``."""
+
+    temporal_port: int = Field(
+        7233, alias="STACK_TEMPORAL_PORT", ge=0, le=65535, description="port of the embedded Temporal server"
+    )
+    temporal_ui_port: int = Field(
+        8233, alias="STACK_TEMPORAL_UI_PORT", ge=0, le=65535, description="port of Temporal's web page"
+    )
