@@ -5,14 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from api.dependencies import Services
-from api.errors import add_error_handlers, describe_problems
+from api.errors import add_error_handlers
+from api.middleware import Limits
+from api.problems import TRACE_HEADER, describe_problems
 from api.routes import following, health, messages, orders, webhooks
 from orders.settings import ApiSettings, load
 
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "If-Match",
+        "If-None-Match",
+        "Last-Event-ID",
+        "traceparent",
+    ],
+    "expose_headers": ["ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After", TRACE_HEADER],
+    "max_age": 600,
+}
+"""What a page of an allowed origin may send, and read of the answer."""
 DESCRIPTION = (
     """Orders from *received* to *delivered*. Errors are problem details (RFC 9457); amounts are decimal strings."""
 )
@@ -50,5 +69,8 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
     for part in (orders, following, messages, webhooks, health):
         app.include_router(part.router)
     add_error_handlers(app)
+    app.add_middleware(Limits, timeout=settings.timeout, max_headers=settings.max_headers)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     describe_problems(app)
     return app

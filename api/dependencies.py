@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Path, Request
 from temporalio.client import Client
 
 from api.errors import UnknownOrder
+from api.preconditions import IfMatch, Key, unquoted, versions_of
 from api.progress import ProgressService
-from api.service import ORDER_ID, OrderService
+from api.service import ORDER_ID, OrderService, terms
+from orders.contracts import Terms
 from orders.errors import DependencyUnavailable, InvalidSetting
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
@@ -33,8 +33,6 @@ from orders.settings import (
 )
 from orders.temporal import connect, ping
 
-TRACEPARENT = re.compile(r"00-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
-"""The header ``traceparent`` (W3C Trace Context, section 3.2)."""
 PATIENCE = timedelta(seconds=2)
 """How long a probe waits for a dependency's sign of life."""
 
@@ -117,11 +115,9 @@ async def webhooks(request: Request) -> WebhookSettings:
     return (await services(request)).webhooks
 
 
-async def caller(traceparent: Annotated[str | None, Header(include_in_schema=False)] = None) -> Origin:
-    """Name the caller, and the trace in the course of which it asks: its own, or one that begins here."""
-    found = TRACEPARENT.fullmatch(traceparent or "")
-    trace_id = found["trace_id"] if found and int(found["trace_id"], 16) else secrets.token_hex(16)
-    return Origin("anonymous", trace_id)
+async def caller(request: Request) -> Origin:
+    """Name the caller, and the trace in the course of which it asks."""
+    return Origin("anonymous", request.state.trace_id)
 
 
 async def known_form(
@@ -140,7 +136,23 @@ async def known_form(
 
 
 OrderId = Annotated[str, Depends(known_form)]
+
+
+class Sent(NamedTuple):
+    """Where a message comes from, and on which terms."""
+
+    actor: str
+    trace_id: str | None
+    terms: Terms
+
+
+async def sender(caller: Annotated[Origin, Depends(caller)], key: Key = None, if_match: IfMatch = None) -> Sent:
+    """Name who sends a message, and on which terms."""
+    return Sent(*caller, terms(caller, unquoted(key), versions_of(if_match)))
+
+
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
 Caller = Annotated[Origin, Depends(caller)]
+Sender = Annotated[Sent, Depends(sender)]

@@ -1,23 +1,20 @@
-"""Errors as problem details (RFC 9457). Each kind's ``type`` is stable and documented in ``docs/api.md``."""
+"""Which problem answers which error. None has a stack trace, a statement or a name of a host in it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
-from api.schemas import FieldProblem, Problem
-from orders.errors import DependencyUnavailable, Forged, OrderError, Refused
+from api.problems import RETRY_AFTER, problem, problem_of_status
+from api.schemas import FieldProblem
+from orders import deadline
+from orders.errors import DependencyUnavailable, Forged, OrderError, Overloaded, Refused
 
-MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = "2"
 logger = logging.getLogger(__name__)
 
 
@@ -28,104 +25,97 @@ class UnknownOrder(OrderError):
         super().__init__(f"there is no {what} {order_id[:80]}")
 
 
-def problem(
-    kind: str,
-    status: int,
-    detail: str,
-    errors: list[FieldProblem] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """Answer with a problem of this kind."""
-    body = Problem(
-        type=f"urn:order-lifecycle:problem:{kind}",
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        errors=errors,
-    )
-    return JSONResponse(body.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+class Stale(OrderError):
+    """The order is in none of the versions that the caller's ``If-Match`` names."""
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe these problems in the OpenAPI document."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+class KeyReused(OrderError):
+    """The caller's ``Idempotency-Key`` belongs to another request of theirs."""
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Put the shape of a problem into the OpenAPI document, in place of FastAPI's own error."""
-    without = app.openapi
+class UnsupportedMediaType(OrderError):
+    """The body is not said to be JSON."""
 
-    def openapi() -> dict[str, Any]:
-        if not app.openapi_schema:
-            schemas = without()["components"]["schemas"]
-            _, problems = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
-            schemas |= problems["$defs"]
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
-        assert app.openapi_schema
-        return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+PROBLEMS: dict[type[OrderError], str] = {
+    UnknownOrder: "not-found",
+    Refused: "conflict",
+    Stale: "stale",
+    KeyReused: "idempotency-key-reused",
+    UnsupportedMediaType: "unsupported-media-type",
+}
+"""The errors whose text is the answer."""
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every error with a problem, and none with a stack trace."""
+    """Answer every error with a problem."""
+    for error, kind in PROBLEMS.items():
+        app.add_exception_handler(error, _told(kind))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(UnknownOrder, _unknown)
-    app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Forged, _forged)
+    app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(DependencyUnavailable, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+def _told(kind: str) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def told(request: Request, error: Exception) -> JSONResponse:
+        return problem(request, kind, str(error))
+
+    return told
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if malformed := [each for each in found if each["type"] == "json_invalid"]:
-        return problem("malformed", 400, f"the body is not JSON: {malformed[0]['ctx']['error']}")
-    fields = [FieldProblem(pointer=_pointer(each["loc"]), detail=each["msg"]) for each in found]
+        return problem(request, "malformed", f"the body is not JSON: {malformed[0]['ctx']['error']}")
+    fields = [_field(each["loc"], each["msg"]) for each in found]
     first = fields[0]
     more = f" (and {len(fields) - 1} more)" if fields[1:] else ""
-    return problem("validation", 422, f"{first.pointer}: {first.detail}{more}", fields)
+    where = first.pointer or first.parameter or first.header
+    return problem(request, "validation", f"{where}: {first.detail}{more}", fields)
 
 
-def _pointer(where: tuple[str | int, ...]) -> str:
+def _field(where: tuple[str | int, ...], detail: str) -> FieldProblem:
     source, *path = where
-    steps = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return f"#{steps}" if source == "body" else f"{source}{steps}"
+    if source == "body":
+        steps = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+        return FieldProblem(pointer=f"#{steps}", detail=detail)
+    name = str(path[0]) if path else ""
+    return (
+        FieldProblem(header=name, detail=detail) if source == "header" else FieldProblem(parameter=name, detail=detail)
+    )
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    kinds = {400: "malformed", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
-    return problem(kinds.get(error.status_code, "http"), error.status_code, str(error.detail), headers=error.headers)
+    return problem_of_status(request, error.status_code, str(error.detail), error.headers)
 
 
-def _unknown(request: Request, error: Exception) -> JSONResponse:
-    return problem("not-found", 404, str(error))
-
-
-def _refused(request: Request, error: Exception) -> JSONResponse:
-    return problem("conflict", 409, str(error))
-
-
-def _forged(request: Request, error: Exception) -> JSONResponse:
+async def _forged(request: Request, error: Exception) -> JSONResponse:
     # Not in an order's trail: who can't sign must not be able to write there.
     logger.warning("%s %s was refused: %s", request.method, request.url.path, error)
-    return problem("forged", 403, str(error))
+    return problem(request, "forged", str(error))
 
 
-def _unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _overloaded(request: Request, error: Exception) -> JSONResponse:
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return problem(request, "overloaded", f"{error}; nothing was done", headers=RETRY_AFTER)
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DependencyUnavailable)
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    detail = f"{error.name} can't be reached now, try again"
+    again = "try again"
     if request.method != "GET":
-        detail = f"{error.name} gave no answer; look whether it was done before you try again"
-    return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
+        again = "look whether it was done, or send it again with the same Idempotency-Key"
+    if deadline.is_over():
+        return problem(request, "timeout", f"{error.name} gave no answer in time; {again}")
+    return problem(request, "unavailable", f"{error.name} can't be reached now; {again}", headers=RETRY_AFTER)
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem("internal", 500, "something went wrong here; it has been logged")
+    return problem(request, "internal", "it has been logged under the trace id")

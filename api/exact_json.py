@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
+from api.errors import UnsupportedMediaType
+
 
 class _ExactRequest(Request):
     async def body(self) -> bytes:
@@ -47,11 +49,22 @@ class ExactJsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Hand the request over in its exact form."""
         handler = super().get_route_handler()
+        takes_json = self.body_field is not None
 
         async def exact(request: Request) -> Response:
+            if takes_json:
+                _refuse_other_than_json(request)
             return await handler(_ExactRequest(request.scope, request.receive))
 
         return exact
+
+
+def _refuse_other_than_json(request: Request) -> None:
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
+        found = f"{kind} is not understood" if kind else "the body has no type"
+        raise UnsupportedMediaType(f"{found}: send it as Content-Type: application/json")
 
 
 def _refuse(constant: str) -> Any:

@@ -200,7 +200,11 @@ class Heard(BaseModel):
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the body", examples=["#/items/0/qty"])
+    pointer: str | None = Field(
+        default=None, description="JSON pointer (RFC 6901) into the body", examples=["#/items/0/qty"]
+    )
+    parameter: str | None = Field(default=None, description="the parameter in the URL", examples=["limit"])
+    header: str | None = Field(default=None, description="the header", examples=["Idempotency-Key"])
     detail: str = Field(examples=["Input should be greater than or equal to 1"])
 
 
@@ -212,6 +216,11 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] | None = None
+    trace_id: str | None = Field(
+        default=None,
+        description="names the request in logs and traces",
+        examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
+    )
 
 
 class Health(BaseModel):

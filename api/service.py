@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,14 +21,16 @@ from temporalio.client import (
 )
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as NoAnswerInTime
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.errors import UnknownOrder
+from api.errors import KeyReused, Stale, UnknownOrder
 from orders.contracts import (
+    KEY_REUSED,
     ORDER_MEMO,
     ORDERS_QUEUE,
     REFUSED,
+    STALE,
     AmendOrder,
     CancelOrder,
     CancelPayment,
@@ -39,10 +42,12 @@ from orders.contracts import (
     RecordRefusal,
     RetryPayment,
     ReviewOrder,
+    Terms,
     order_workflow_id,
     refusal_workflow_id,
     shipment_workflow_id,
 )
+from orders.deadline import remaining
 from orders.details import OrderDetails
 from orders.errors import DependencyUnavailable, Refused
 from orders.ledger.reader import LedgerReader
@@ -60,7 +65,18 @@ ORDER_ID = re.compile(r"ord_[0-9a-f]{24}", re.ASCII)
 """The form of every order's id."""
 CLOSED_MEANWHILE = "AcceptedUpdateCompletedWorkflow"
 """The type of error with which Temporal answers an update whose workflow has ended before it did."""
+A_LITTLE = timedelta(seconds=0.1)
+FOR_READING = 0.2
+"""The share of a message's time that is kept for reading what became of it."""
 OrderHandle = WorkflowHandle[OrderWorkflow, Any]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An order that was placed: now, or, as ``is_repeat`` says, before under the same key."""
+
+    order: Order
+    is_repeat: bool
 
 
 @dataclass(frozen=True)
@@ -80,27 +96,43 @@ class OrderService:
         self._policy = policy
         self._timeout = timeout
 
-    async def place(self, details: OrderDetails, caller: Origin) -> Order:
-        """Start an order's life.
+    @property
+    def _patience(self) -> timedelta:
+        return remaining(self._timeout)
+
+    async def place(self, details: OrderDetails, caller: Origin, key: str | None = None) -> Placed:
+        """Start an order's life, unless the caller has started it before under this key.
 
         Raises:
-            DependencyUnavailable: Temporal can't be reached.
+            KeyReused: it was another order that they have placed under it.
+            DependencyUnavailable: Temporal can't be reached, or, where there is a key, PostgreSQL.
         """
-        order_id = f"ord_{secrets.token_hex(12)}"
+        order_id = f"ord_{_digest(caller.actor, key) if key else secrets.token_hex(12)}"
+        # Temporal forgets an order some time after its end, the ledger does not: it is asked first.
+        if key and (before := await self._ledger.details_as_placed(order_id)):
+            return await self._place_again(order_id, before, details)
         placed = PlaceOrder(order_id, details, datetime.now(UTC), caller.actor, self._policy, caller.trace_id)
-        await self._ask_temporal(
-            lambda: self._client.start_workflow(
-                OrderWorkflow.run,
-                placed,
-                id=order_workflow_id(order_id),
-                task_queue=ORDERS_QUEUE,
-                memo={ORDER_MEMO: placed},
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                rpc_timeout=self._timeout,
+        try:
+            await self._ask_temporal(
+                lambda: self._client.start_workflow(
+                    OrderWorkflow.run,
+                    placed,
+                    id=order_workflow_id(order_id),
+                    task_queue=ORDERS_QUEUE,
+                    memo={ORDER_MEMO: placed},
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    rpc_timeout=self._patience,
+                )
             )
-        )
-        return _as_placed(placed)
+        except WorkflowAlreadyStartedError:
+            return await self._place_again(order_id, (await self._memo(order_id)).details, details)
+        return Placed(_as_placed(placed), is_repeat=False)
+
+    async def _place_again(self, order_id: str, before: OrderDetails, now: OrderDetails) -> Placed:
+        if before != now:
+            raise KeyReused(f"another order was placed with it, {order_id}: take a new key for a new order")
+        return Placed(await self.get(order_id), is_repeat=True)
 
     async def get(self, order_id: str) -> Order:
         """Return an order: from the ledger, or from Temporal while its first row is not yet written.
@@ -129,34 +161,44 @@ class OrderService:
         Raises:
             UnknownOrder: there is no such order.
             Refused: the order can't take the message where it stands.
+            Stale: the order is in none of the versions that the message is for.
+            KeyReused: the message's key came with another message to this order.
             DependencyUnavailable: PostgreSQL or Temporal can't be reached, or no worker answers.
         """
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
         settled = True
-        deadline = time.monotonic() + self._timeout.total_seconds()
         try:
             update = await self._ask_temporal(
                 lambda: handle.start_update(
                     getattr(OrderWorkflow, _UPDATES[type(message)]),
                     message,
+                    id=_update_id(message),
                     wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                    rpc_timeout=self._timeout,
+                    rpc_timeout=self._patience,
                 )
             )
-            settled = await self._outcome(update, timedelta(seconds=max(0.1, deadline - time.monotonic())))
+            settled = await self._outcome(update, max(A_LITTLE, self._patience - self._timeout * FOR_READING))
         except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError) and error.cause.type == REFUSED:
-                raise Refused(error.cause.message) from error
-            if not (isinstance(error.cause, ApplicationError) and error.cause.type == CLOSED_MEANWHILE):
-                raise
-            order = await self.get(order_id)
-            raise Refused(f"the order is {order.status}: its life is over") from error
+            raise await self._refusal(order_id, error) from error
         except _NotRunning as error:
-            order = await self.get(order_id)
-            reason = f"the order is {order.status}: its life is over"
-            await self._record_refusal(order, _UPDATES[type(message)], reason, message)
-            raise Refused(reason) from error
+            raise await self._refusal_after_the_end(await self.get(order_id), message) from error
         return Told(await self.get(order_id), settled)
+
+    async def _refusal(self, order_id: str, error: WorkflowUpdateFailedError) -> Exception:
+        if not isinstance(error.cause, ApplicationError):
+            return error
+        if error.cause.type == CLOSED_MEANWHILE:
+            return Refused(_is_over(await self.get(order_id)))
+        kind = _REFUSALS.get(error.cause.type or "")
+        return kind(error.cause.message) if kind else error
+
+    async def _refusal_after_the_end(self, order: Order, message: Message) -> Exception:
+        versions = message.terms.versions
+        if versions is not None and order.version not in versions:
+            return Stale(f"the order is at version {order.version}, and at its end: look at it again")
+        reason = _is_over(order)
+        await self._record_refusal(order, _UPDATES[type(message)], reason, message, _update_id(message))
+        return Refused(reason)
 
     async def hear_carrier(self, shipment_id: str, event: CarrierEvent, caller: Origin) -> str | None:
         """Pass on what a carrier tells of a parcel; the answer says why it was not, if it was not.
@@ -169,7 +211,7 @@ class OrderService:
         handle = self._client.get_workflow_handle_for(ShippingWorkflow.run, shipment_workflow_id(shipment_id))
         try:
             await self._ask_temporal(
-                lambda: handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._timeout)
+                lambda: handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._patience)
             )
         except _NotRunning as error:
             order = await self.get(shipment_id.rpartition(":")[0])
@@ -193,7 +235,7 @@ class OrderService:
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
         try:
             await self._ask_temporal(
-                lambda: handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._timeout)
+                lambda: handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._patience)
             )
         except _NotRunning:
             order = await self.get(order_id)
@@ -213,11 +255,13 @@ class OrderService:
         """
         return await self._ledger.order_paid_by(reference)
 
-    async def _record_refusal(self, order: Order, request: str, reason: str, by: Said) -> None:
+    async def _record_refusal(
+        self, order: Order, request: str, reason: str, by: Said, message_id: str | None = None
+    ) -> None:
         """Put on record that something came after the end of an order, whose own workflow is gone."""
         if order.status not in FINAL:
             return
-        message_id = secrets.token_hex(8)
+        message_id = message_id or secrets.token_hex(8)
         refusal = RecordRefusal(order.id, message_id, request, reason, datetime.now(UTC), by.actor, by.trace_id)
         await self._ask_temporal(
             lambda: self._client.start_workflow(
@@ -225,7 +269,8 @@ class OrderService:
                 refusal,
                 id=refusal_workflow_id(order.id, message_id),
                 task_queue=ORDERS_QUEUE,
-                rpc_timeout=self._timeout,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                rpc_timeout=self._patience,
             )
         )
 
@@ -243,12 +288,16 @@ class OrderService:
         return True
 
     async def _just_placed(self, order_id: str) -> Order:
+        return _as_placed(await self._memo(order_id))
+
+    async def _memo(self, order_id: str) -> PlaceOrder:
         handle = self._client.get_workflow_handle(order_workflow_id(order_id))
         try:
-            description = await self._ask_temporal(lambda: handle.describe(rpc_timeout=self._timeout))
+            description = await self._ask_temporal(lambda: handle.describe(rpc_timeout=self._patience))
         except _NotRunning as error:
             raise UnknownOrder(order_id) from error
-        return _as_placed(await description.memo_value(ORDER_MEMO, type_hint=PlaceOrder))
+        placed: PlaceOrder = await description.memo_value(ORDER_MEMO, type_hint=PlaceOrder)
+        return placed
 
     async def _ask_temporal(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -278,6 +327,31 @@ _UPDATES: dict[type[Message], str] = {
     CancelPayment: "cancel_payment",
     RetryPayment: "retry_payment",
 }
+
+
+_REFUSALS: dict[str, type[Refused | Stale | KeyReused]] = {REFUSED: Refused, STALE: Stale, KEY_REUSED: KeyReused}
+
+
+def _digest(*parts: str) -> str:
+    """Give what stands for these parts, and for no others, in as many digits as an order's id has."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def terms(caller: Origin, key: str | None, versions: tuple[int, ...] | None) -> Terms:
+    """Give the terms of a message; two callers may use the same key for different things."""
+    return Terms(_digest(caller.actor, key) if key else None, versions)
+
+
+def _update_id(message: Message) -> str | None:
+    """Give the id by which Temporal knows a message that comes again, from its key and from what it says."""
+    if message.terms.key is None:
+        return None
+    said = {**asdict(message), "terms": None, "trace_id": None}
+    return f"{message.terms.key}-{_digest(_UPDATES[type(message)], json.dumps(said, sort_keys=True))}"
+
+
+def _is_over(order: Order) -> str:
+    return f"the order is {order.status}: its life is over"
 
 
 def _as_placed(placed: PlaceOrder) -> Order:

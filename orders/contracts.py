@@ -17,6 +17,10 @@ SHIPPING_QUEUE = "shipping"
 
 REFUSED = "Refused"
 """The type of the application error with which an update is refused; its message says why."""
+STALE = "Stale"
+"""The type of the one that says that the order is in none of the versions that were asked for."""
+KEY_REUSED = "KeyReused"
+"""The type of the one that says that a message's key belongs to another message."""
 
 ORDER_MEMO = "order"
 """The memo that holds the order as it was placed, for reads that come before the first row is written."""
@@ -53,12 +57,25 @@ class PlaceOrder:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """On which terms something is asked.
+
+    ``key`` is the same however often it is asked, and of its own for everything else; ``versions`` are those in one
+    of which the order has to be, None means any.
+    """
+
+    key: str | None = None
+    versions: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
 class CancelOrder:
     """Asks for the end of the order, with everything undone."""
 
     reason: str | None
     actor: str
     trace_id: str | None = None
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,7 @@ class ReviewOrder:
     note: str | None
     actor: str
     trace_id: str | None = None
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,7 @@ class AmendOrder:
     quantities: dict[str, int] | None
     actor: str
     trace_id: str | None = None
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,7 @@ class ChangeAddress:
     address: Address
     actor: str
     trace_id: str | None = None
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,7 @@ class CancelPayment:
     reason: str | None
     actor: str
     trace_id: str | None = None
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True)
@@ -105,6 +126,7 @@ class RetryPayment:
     payment_method: str
     actor: str
     trace_id: str | None = None
+    terms: Terms = Terms()
 
 
 Message = CancelOrder | ReviewOrder | AmendOrder | ChangeAddress | CancelPayment | RetryPayment

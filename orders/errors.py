@@ -13,6 +13,7 @@
     ├── DispatchRefused      a carrier does not take this parcel
     ├── Forged               a message from outside that is not signed as it should be
     ├── StaleWrite           a write to the ledger that a newer decision has overtaken
+    ├── Overloaded           too much is going on in this process
     ├── DependencyUnavailable  the database or Temporal can't be reached
     └── InvalidSetting       an environment variable has a value that can't be used
 """
@@ -80,6 +81,10 @@ class DependencyUnavailable(OrderError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name} is unavailable: {reason}")
         self.name = name
+
+
+class Overloaded(OrderError):
+    """Too much is going on in this process: nothing was done; the text says what there is too much of."""
 
 
 class InvalidSetting(OrderError):

@@ -197,15 +197,22 @@ def fold(order_id: str, events: Iterable[Event]) -> Order:
         IllegalMove: the trail has a move that no table allows.
     """
     first, *rest = events
-    if first.type is not E.RECEIVED:
-        raise ValueError(f"the trail of {order_id} begins with {first.type}")
-    data = dict(first.data)
-    data["shipping_address"] = Address(**data["shipping_address"])
-    data["lines"] = _lines(data["lines"])
-    order, _ = receive(order_id, OrderDetails(**data), first.at, Origin(first.actor, first.trace_id))
+    order, _ = receive(order_id, details_as_placed(first), first.at, Origin(first.actor, first.trace_id))
     for event in rest:
         order.apply(event)
     return order
+
+
+def details_as_placed(first: Event) -> OrderDetails:
+    """Read from an order's first event what was ordered.
+
+    Raises:
+        ValueError: it is not an order's first event.
+    """
+    if first.type is not E.RECEIVED:
+        raise ValueError(f"an order's trail begins with {E.RECEIVED}, this one with {first.type}")
+    address, lines = Address(**first.data["shipping_address"]), _lines(first.data["lines"])
+    return OrderDetails(**{**first.data, "shipping_address": address, "lines": lines})
 
 
 def _lines(lines: list[dict[str, Any]]) -> tuple[OrderLine, ...]:

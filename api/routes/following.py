@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.dependencies import LiveProgress, OrderId, Orders
-from api.errors import responses
 from api.exact_json import ExactJsonRoute
+from api.problems import responses
 from api.schemas import EventList, EventView, ProgressView
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import Services, services
-from api.errors import RETRY_AFTER, problem, responses
+from api.problems import RETRY_AFTER, problem, responses
 from api.schemas import Health
 
 router = APIRouter(tags=["health"])
@@ -20,9 +20,9 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", operation_id="getReadiness", response_model=Health, responses=responses(503))
-async def readyz(services: Annotated[Services, Depends(services)]) -> Health | Response:
+async def readyz(request: Request, services: Annotated[Services, Depends(services)]) -> Health | Response:
     """Answer 200 when Temporal and PostgreSQL answer, and 503 naming what does not."""
     if missing := await services.missing():
         detail = "waiting for " + " and ".join(error.name for error in missing)
-        return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
+        return problem(request, "unavailable", detail, headers=RETRY_AFTER)
     return Health(status="ready")

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from api.bodies import OrderBody
 from api.dependencies import Caller, OrderId, Orders
-from api.errors import responses
 from api.exact_json import ExactJsonRoute
+from api.preconditions import IfNoneMatch, Key, etag, is_known, unquoted
+from api.problems import responses
 from api.schemas import OrderView
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
 
 
 @router.post(
-    "", operation_id="placeOrder", status_code=status.HTTP_201_CREATED, responses=responses(400, 413, 422, 503)
+    "",
+    operation_id="placeOrder",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(400, 413, 415, 422, 431, 503, 504),
 )
-async def place(body: OrderBody, orders: Orders, caller: Caller, response: Response) -> OrderView:
-    """Place an order; its life begins at once."""
-    order = await orders.place(body.details(), caller)
-    response.headers["Location"] = f"/orders/{order.id}"
-    return OrderView.of(order)
+async def place(
+    body: OrderBody, orders: Orders, caller: Caller, request: Request, response: Response, key: Key = None
+) -> OrderView:
+    """Place an order; its life begins at once. With an `Idempotency-Key` it is placed once, however often sent."""
+    placed = await orders.place(body.details(), caller, unquoted(key))
+    response.headers["Location"] = f"{request.scope.get('root_path', '')}/orders/{placed.order.id}"
+    response.headers["ETag"] = etag(placed.order)
+    if placed.is_repeat:
+        response.headers["Idempotent-Replayed"] = "true"
+    return OrderView.of(placed.order)
 
 
-@router.get("/{order_id}", operation_id="getOrder", responses=responses(404, 422, 503))
-async def get(order_id: OrderId, orders: Orders) -> OrderView:
+@router.get(
+    "/{order_id}",
+    operation_id="getOrder",
+    response_model=OrderView,
+    responses={304: {"description": "The order is as it was"}, **responses(404, 422, 431, 503, 504)},
+)
+async def get(
+    order_id: OrderId, orders: Orders, response: Response, if_none_match: IfNoneMatch = None
+) -> OrderView | Response:
     """Look an order up."""
-    return OrderView.of(await orders.get(order_id))
+    order = await orders.get(order_id)
+    headers = {"ETag": etag(order), "Cache-Control": "private, no-cache"}
+    if is_known(order, if_none_match):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    response.headers.update(headers)
+    return OrderView.of(order)

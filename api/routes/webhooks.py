@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from api.bodies import CarrierEventBody, StripeEventBody
 from api.dependencies import Caller, Orders, Webhooks
-from api.errors import UnknownOrder, responses
+from api.errors import UnknownOrder
 from api.exact_json import ExactJsonRoute
+from api.problems import responses
 from api.schemas import Heard
 from api.service import ORDER_ID
 from api.signatures import verify, verify_stripe

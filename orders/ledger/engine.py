@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
@@ -13,7 +15,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from orders.errors import DependencyUnavailable, InvalidSetting
+from orders.deadline import remaining
+from orders.errors import DependencyUnavailable, InvalidSetting, Overloaded
 from orders.settings import DatabaseSettings
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ T = TypeVar("T")
 _NOT_THERE = ("08", "28", "3D", "53", "57P", "57014")
 """SQLSTATEs that mean "not now" or "not with this URL": connection, authorization, no such database, resources,
 operator, statement timeout (PostgreSQL manual, appendix A)."""
+_SHORTEN = text("select set_config('statement_timeout', :limit, false)")
+_RESTORE = text("reset statement_timeout")
 _PARAMETERS = frozenset({"host", "port", "unix_sock", "application_name"})
 
 
@@ -45,20 +50,25 @@ class Database:
             },
         )
         self.threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="database")
+        self._timeout = settings.timeout
+        self._most = settings.pool_size + settings.max_waiting
+        self._asked = 0
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T], within: timedelta | None = None) -> T:
         """Run work on a connection. It may run twice, so it has to bear that: once more after a lost connection.
+
+        ``within`` is how long a statement may take, where that is less than the setting says.
 
         Raises:
             DependencyUnavailable: PostgreSQL can't be reached, or is too busy or not ready to answer.
         """
         try:
             try:
-                return self._run(work)
+                return self._run(work, within)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                return self._run(work)
+                return self._run(work, within)
         except SQLAlchemyError as error:
             if _is_away(error):
                 raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
@@ -68,8 +78,20 @@ class Database:
             raise DependencyUnavailable("PostgreSQL", f"no answer ({error})") from error
 
     async def run_async(self, work: Callable[[Connection], T]) -> T:
-        """Do the same from an event loop, in one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, self.run, work)
+        """Do the same from an event loop, in one of the threads, and within the deadline of what is being done.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached, or gives no answer in time.
+            Overloaded: too many wait for a connection already.
+        """
+        if self._asked >= self._most:
+            raise Overloaded("too many requests wait for PostgreSQL")
+        end = time.monotonic() + remaining(self._timeout).total_seconds()
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.threads, self._run_until, work, end)
+        finally:
+            self._asked -= 1
 
     def ping(self) -> None:
         """Ask PostgreSQL for a sign of life.
@@ -84,14 +106,26 @@ class Database:
         self.threads.shutdown(wait=True, cancel_futures=True)
         self.engine.dispose()
 
-    def _run(self, work: Callable[[Connection], T]) -> T:
+    def _run_until(self, work: Callable[[Connection], T], end: float) -> T:
+        left = timedelta(seconds=end - time.monotonic())
+        if left <= timedelta(0):
+            raise DependencyUnavailable("PostgreSQL", "no connection was free in time")
+        # With (nearly) all the time that a statement may take anyway there is nothing to tell the server.
+        return self.run(work, left if left < 0.9 * self._timeout else None)
+
+    def _run(self, work: Callable[[Connection], T], within: timedelta | None) -> T:
         with self.engine.connect() as connection:
             try:
+                if within is not None:
+                    connection.execute(_SHORTEN, {"limit": str(max(1, int(within.total_seconds() * 1000)))})
                 return work(connection)
             except OSError:
                 # The answer may still come, and must not be taken for that to another question.
                 connection.invalidate()
                 raise
+            finally:
+                if within is not None and not connection.invalidated:
+                    connection.execute(_RESTORE)
 
 
 def pg8000_url(url: str) -> URL:

@@ -11,7 +11,7 @@ from orders.details import Address, OrderDetails, OrderLine
 from orders.ledger.engine import Database
 from orders.ledger.tables import events, orders, payments, shipments
 from orders.model import Event, EventType, OrderStatus, PaymentStatus, ShipmentStatus
-from orders.order import Holding, Order, Shipment
+from orders.order import Holding, Order, Shipment, details_as_placed
 from orders.payment import Payment, PaymentOperation
 
 
@@ -46,6 +46,16 @@ class LedgerReader:
         row = await self._database.run_async(lambda connection: connection.execute(query).one_or_none())
         return _order(row) if row else None
 
+    async def details_as_placed(self, order_id: str) -> OrderDetails | None:
+        """Return what was ordered, whatever was changed since; None where there is no such order (yet).
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        query = select(events).where(events.c.order_id == order_id, events.c.seq == 1)
+        row = await self._database.run_async(lambda connection: connection.execute(query).one_or_none())
+        return details_as_placed(_event(row)) if row else None
+
     async def order_paid_by(self, reference: str) -> str | None:
         """Return the id of the order that a payment is for, by the provider's reference.
 
@@ -63,7 +73,11 @@ class LedgerReader:
         """
         query = select(events).where(events.c.order_id == order_id, events.c.seq > after).order_by(events.c.seq)
         rows = await self._database.run_async(lambda connection: connection.execute(query).all())
-        return [Event(row.seq, EventType(row.type), row.at, row.actor, row.data, row.trace_id) for row in rows]
+        return [_event(row) for row in rows]
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(row.seq, EventType(row.type), row.at, row.actor, row.data, row.trace_id)
 
 
 def _order(row: Row[Any]) -> Order:

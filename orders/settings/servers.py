@@ -30,6 +30,13 @@ class DatabaseSettings(Settings):
     pool_size: int = Field(
         10, alias="DATABASE_POOL_SIZE", ge=1, le=500, description="connections, and threads, of one process"
     )
+    max_waiting: int = Field(
+        200,
+        alias="DATABASE_MAX_WAITING",
+        ge=0,
+        le=100_000,
+        description="how many requests of one process may wait for a connection; more are answered with 503",
+    )
     timeout: Positive = Field(
         timedelta(seconds=5),
         alias="DATABASE_TIMEOUT",

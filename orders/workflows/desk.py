@@ -14,7 +14,9 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from orders.contracts import (
+        KEY_REUSED,
         REFUSED,
+        STALE,
         AmendOrder,
         CancelOrder,
         CancelPayment,
@@ -59,6 +61,7 @@ class Desk:
         self._wanted: Wanted | None = None
         self._available: dict[str, int] = {}
         self._messages = 0
+        self._keys: set[str] = set()
 
     # For the story
 
@@ -99,15 +102,23 @@ class Desk:
 
     # For the messages
 
-    def refuse_beyond_limit(self) -> None:
-        """Let no more than so many messages into the history; what this refuses is not on record."""
-        if self._messages >= MAX_MESSAGES:
-            raise refused(f"the order has had {MAX_MESSAGES} messages: it can only be cancelled now")
+    def admit(self, message: Message, beyond: int = 0) -> None:
+        """Let into the history what is asked on terms that hold, and so many messages beyond the limit.
 
-    def refuse_cancel_beyond_limit(self) -> None:
-        """Do the same for a cancel, for which some messages are kept."""
-        if self._messages >= MAX_MESSAGES + KEPT_FOR_CANCELS:
-            raise refused(f"the order has had {self._messages} messages: it takes no more")
+        What this refuses is not on record.
+
+        Raises:
+            ApplicationError: of type ``Refused``, ``KeyReused`` or ``Stale``.
+        """
+        terms, version = message.terms, self._order.version
+        if self._messages >= MAX_MESSAGES + beyond:
+            rest = "it takes no more" if beyond else "it can only be cancelled now"
+            raise refused(f"the order has had {self._messages} messages: {rest}")
+        # A message that comes again never gets here: Temporal answers it, by the id that its key and content make.
+        if terms.key in self._keys:
+            raise refused("the key came with another message to this order", KEY_REUSED)
+        if terms.versions is not None and version not in terms.versions:
+            raise refused(f"the order is at version {version} now: look at it again", STALE)
 
     async def answer(self, request: str, message: Asked, deed: Callable[[Asked], Awaitable[None]]) -> None:
         """Do what a message asks for; that it was refused is put on record.
@@ -116,6 +127,8 @@ class Desk:
             ApplicationError: of type ``Refused``, with the reason.
         """
         self._messages += 1
+        if message.terms.key:
+            self._keys.add(message.terms.key)
         try:
             await deed(message)
         except ApplicationError as refusal:

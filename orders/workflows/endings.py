@@ -24,6 +24,6 @@ class PaymentCalledOff(Exception):
     """The money must not be taken, or must come back; the order waits for another payment method."""
 
 
-def refused(reason: str) -> ApplicationError:
+def refused(reason: str, kind: str = REFUSED) -> ApplicationError:
     """The error with which an update is refused."""
-    return ApplicationError(reason, type=REFUSED, non_retryable=True)
+    return ApplicationError(reason, type=kind, non_retryable=True)

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from orders.policy import CaptureMode
     from orders.progress import Progress, progress
     from orders.workflows.cashier import Cashier
-    from orders.workflows.desk import Desk, Wanted
+    from orders.workflows.desk import KEPT_FOR_CANCELS, Desk, Wanted
     from orders.workflows.endings import Ending, PaymentCalledOff
     from orders.workflows.journal import Journal
     from orders.workflows.parcel import Parcel
@@ -255,7 +255,7 @@ class OrderWorkflow:
 
     @cancel.validator
     def _may_cancel(self, message: CancelOrder) -> None:
-        self._desk.refuse_cancel_beyond_limit()
+        self._desk.admit(message, KEPT_FOR_CANCELS)
 
     @workflow.update
     async def review(self, message: ReviewOrder) -> None:
@@ -264,7 +264,7 @@ class OrderWorkflow:
 
     @review.validator
     def _may_review(self, message: ReviewOrder) -> None:
-        self._desk.refuse_beyond_limit()
+        self._desk.admit(message)
 
     @workflow.update
     async def amend(self, message: AmendOrder) -> None:
@@ -273,7 +273,7 @@ class OrderWorkflow:
 
     @amend.validator
     def _may_amend(self, message: AmendOrder) -> None:
-        self._desk.refuse_beyond_limit()
+        self._desk.admit(message)
 
     @workflow.update
     async def change_address(self, message: ChangeAddress) -> None:
@@ -282,7 +282,7 @@ class OrderWorkflow:
 
     @change_address.validator
     def _may_change_address(self, message: ChangeAddress) -> None:
-        self._desk.refuse_beyond_limit()
+        self._desk.admit(message)
 
     @workflow.update
     async def cancel_payment(self, message: CancelPayment) -> None:
@@ -291,7 +291,7 @@ class OrderWorkflow:
 
     @cancel_payment.validator
     def _may_cancel_payment(self, message: CancelPayment) -> None:
-        self._desk.refuse_beyond_limit()
+        self._desk.admit(message)
 
     @workflow.update
     async def retry_payment(self, message: RetryPayment) -> None:
@@ -300,7 +300,7 @@ class OrderWorkflow:
 
     @retry_payment.validator
     def _may_retry_payment(self, message: RetryPayment) -> None:
-        self._desk.refuse_beyond_limit()
+        self._desk.admit(message)
 
     @workflow.query
     def progress(self) -> Progress:

@@ -133,6 +133,21 @@ async def test_what_is_not_json_is_refused(api: Api, content: bytes) -> None:
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_a_body_that_is_not_said_to_be_json_is_refused(api: Api, kind: str | None) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = await api.http.post("/orders", content=json.dumps(body()), headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["type"] == "urn:order-lifecycle:problem:unsupported-media-type"
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+async def test_json_may_have_a_charset_and_a_type_of_its_own(api: Api) -> None:
+    for kind in ("application/json; charset=utf-8", "application/vnd.shop+json", "Application/JSON"):
+        answer = await api.http.post("/orders", content=json.dumps(body()), headers={"Content-Type": kind})
+        assert answer.status_code == 201, kind
+
+
 async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
     sent = json.dumps(body(metadata={"a": "x" * 300_000})).encode()
     answer = await api.http.post("/orders", content=sent, headers={"Content-Type": "application/json"})
@@ -178,14 +193,19 @@ async def test_an_unknown_order_is_not_found(api: Api, method: str, path: str, s
         ("POST", f"/orders/{NOBODY}/cancel", {"reason": "r" * 501}, "#/reason"),
         ("POST", f"/orders/{NOBODY}/payment/retry", {}, "#/payment_method"),
         ("PUT", f"/orders/{NOBODY}/shipping-address", {"street": "x"}, "#/city"),
-        ("GET", f"/orders/{NOBODY}/events?after=-1", None, "query/after"),
-        ("GET", f"/orders/{NOBODY}/events?after=99999999999", None, "query/after"),
     ],
 )
 async def test_a_bad_message_is_named(api: Api, method: str, path: str, sent: Any, pointer: str) -> None:
     answer = await api.http.request(method, path, json=sent)
     assert answer.status_code == 422
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize("after", ["-1", "99999999999", "one"])
+async def test_a_bad_parameter_is_named(api: Api, after: str) -> None:
+    answer = await api.http.get(f"/orders/{NOBODY}/events", params={"after": after})
+    assert answer.status_code == 422
+    assert [error["parameter"] for error in answer.json()["errors"]] == ["after"]
 
 
 async def test_a_wrong_method_is_a_problem_too(api: Api) -> None:

@@ -89,9 +89,6 @@ async def post_price(api: Api, price: str) -> httpx2.Response:
 )
 async def test_amounts_have_the_places_of_their_currency(api: Api, currency: str, price: str, total: str) -> None:
     text = json.dumps(body(currency=currency, items=[{"sku": "MUG", "qty": 2, "price": 0}]))
-    answer = await api.http.post("/orders", content=text.replace('"price": 0', f'"price": {price}'))
-    # Without a content type the body is not taken for JSON.
-    assert answer.status_code == 422
     answer = await api.http.post(
         "/orders",
         content=text.replace('"price": 0', f'"price": {price}'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ import pytest
 from tests.examples import body
 from tests.stack.conftest import ROOT, Up
 
-BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PAGES = ("README.md", "docs/api.md")
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,7 @@ def test_a_block_of_the_readme_does_what_it_says(up: Up, block: str) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8000", up.url)],
         cwd=ROOT,
-        env={**os.environ, "PATH": path, "ORDERS_URL": up.url},
+        env={**os.environ, "PATH": path, "ORDERS_URL": up.url, "KEY": secrets.token_hex(8)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -16,7 +16,7 @@ def failing_with(state: str, monkeypatch: pytest.MonkeyPatch) -> Database:
     database = Database(load(DatabaseSettings, DATABASE_URL="postgresql://h/d"))
     answer = DBAPIError("select", None, DatabaseError({"C": state, "M": "what the server says"}))
 
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise answer
 
     monkeypatch.setattr(database, "_run", fail)

@@ -290,5 +290,5 @@ def test_only_the_order_axis_has_an_end_that_no_event_leaves() -> None:
 
 
 def test_a_trail_that_does_not_begin_with_received_is_refused() -> None:
-    with pytest.raises(ValueError, match="begins with validated"):
+    with pytest.raises(ValueError, match="begins with received, this one with validated"):
         fold("o1", [Event(1, E.VALIDATED, NOW, "ann", {})])

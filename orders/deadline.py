@@ -1,0 +1,49 @@
+"""How long what is being done may still take: set where a request comes in, asked where somebody is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+
+MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass
+class Deadline:
+    """When what is being done has to end, by the monotonic clock; None leaves it all the time."""
+
+    end: float | None = None
+
+    def prolong(self, by: timedelta | None) -> None:
+        """Give so much more time, or with None all that it takes."""
+        self.end = None if by is None or self.end is None else self.end + by.total_seconds()
+
+
+_current: ContextVar[Deadline] = ContextVar("deadline", default=Deadline())  # noqa: B039 - nobody changes the default
+
+
+@contextmanager
+def within(after: timedelta) -> Iterator[Deadline]:
+    """Have everything that is done inside end after this time."""
+    found = Deadline(time.monotonic() + after.total_seconds())
+    token = _current.set(found)
+    try:
+        yield found
+    finally:
+        _current.reset(token)
+
+
+def remaining(at_most: timedelta) -> timedelta:
+    """Return how long one may still wait: ``at_most``, or what the deadline leaves; never quite nothing."""
+    end = _current.get().end
+    return at_most if end is None else max(MOMENT, min(at_most, timedelta(seconds=end - time.monotonic())))
+
+
+def is_over() -> bool:
+    """Whether the deadline has passed."""
+    end = _current.get().end
+    return end is not None and end <= time.monotonic()
