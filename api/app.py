@@ -14,7 +14,7 @@ from api.dependencies import Services
 from api.errors import add_error_handlers
 from api.middleware import Limits
 from api.problems import TRACE_HEADER, describe_problems
-from api.routes import following, health, messages, orders, webhooks
+from api.routes import following, health, messages, orders, stats, webhooks
 from orders.settings import ApiSettings, load
 
 CORS: dict[str, Any] = {
@@ -66,7 +66,7 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
     )
     app.state.services = services
     app.state.max_body = settings.max_body
-    for part in (orders, following, messages, webhooks, health):
+    for part in (orders, following, messages, webhooks, stats, health):
         app.include_router(part.router)
     add_error_handlers(app)
     app.add_middleware(Limits, timeout=settings.timeout, max_headers=settings.max_headers)

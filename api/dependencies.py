@@ -34,7 +34,7 @@ from orders.settings import (
 from orders.temporal import connect, ping
 
 PATIENCE = timedelta(seconds=2)
-"""How long a probe waits for a dependency's sign of life."""
+"""How long a probe, or who asks for statistics, waits for a dependency."""
 
 
 @dataclass(frozen=True)

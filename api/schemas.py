@@ -11,6 +11,7 @@ from orders.model import Event, OrderStatus, PaymentStatus, ShipmentStatus
 from orders.money import Money
 from orders.order import Order
 from orders.progress import LiveProgress
+from orders.temporal import QueueStats
 
 
 class AddressView(BaseModel):
@@ -188,6 +189,39 @@ class ProgressView(BaseModel):
             ],
             source="workflow" if live.by_workflow else "ledger",
         )
+
+
+class QueueView(BaseModel):
+    """What waits on a task queue for workers, and who works on it; backlog and rates are Temporal's estimates."""
+
+    queue: str = Field(examples=["payments"])
+    kind: str = Field(examples=["activity"], description="`workflow` or `activity`")
+    backlog: int = Field(description="tasks that wait")
+    oldest_seconds: float = Field(description="how long the oldest of them has waited; 0 without a backlog")
+    added_per_second: float
+    dispatched_per_second: float
+    pollers: int = Field(description="processes that have asked for tasks within the last five minutes")
+    polled_at: datetime | None = Field(description="when one asked for the last time")
+
+    @classmethod
+    def of(cls, stats: QueueStats) -> QueueView:
+        """Show what is known of a queue."""
+        return cls(
+            queue=stats.queue,
+            kind=stats.kind,
+            backlog=stats.backlog,
+            oldest_seconds=round(stats.oldest.total_seconds(), 3),
+            added_per_second=round(stats.added, 3),
+            dispatched_per_second=round(stats.dispatched, 3),
+            pollers=stats.pollers,
+            polled_at=stats.polled_at,
+        )
+
+
+class Stats(BaseModel):
+    """Every task queue, with each kind of task that it has."""
+
+    queues: list[QueueView]
 
 
 class Heard(BaseModel):

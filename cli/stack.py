@@ -17,25 +17,16 @@ from urllib.parse import unquote
 
 import httpx2
 from sqlalchemy import make_url
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from cli.embedded import EmbeddedPostgres, free_port, is_free, temporal_command
 from cli.processes import Processes, Say
-from orders.contracts import ORDERS_QUEUE, PAYMENTS_QUEUE, SHIPPING_QUEUE
+from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database, pg8000_url
 from orders.settings import CONCERNS, ApiSettings, DatabaseSettings, StackSettings, TemporalSettings, load
-from orders.temporal import connect, ping
+from orders.temporal import connect, ping, queue_stats
 
-QUEUES = {
-    ORDERS_QUEUE: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    PAYMENTS_QUEUE: TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    SHIPPING_QUEUE: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-}
 PATIENCE = 60.0
 """How long, in seconds, the stack may take to answer before it gives up."""
 
@@ -97,7 +88,7 @@ class Stack:
                 raise outcome
         await self._migrate()
         self._spawn("api", "-m", "api")
-        for queue in QUEUES:
+        for queue in TASKS:
             self._spawn(f"worker-{queue}", "-m", "workers", queue)
         await self._until_all_answer()
 
@@ -231,16 +222,9 @@ class Stack:
         try:
             if (await http.get(f"{self.api_url}/readyz")).is_error:
                 return False
-            return all([await _is_polled(self._client, queue, kind) for queue, kind in QUEUES.items()])
-        except (httpx2.RequestError, RPCError):
+            return all(found.pollers for found in await queue_stats(self._client, timedelta(seconds=2)))
+        except (httpx2.RequestError, DependencyUnavailable):
             return False
-
-
-async def _is_polled(client: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-    )
-    return bool((await client.workflow_service.describe_task_queue(request)).pollers)
 
 
 async def _within(patience: float, answers: Callable[[], Awaitable[None]], setting: str) -> None:

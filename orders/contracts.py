@@ -14,6 +14,12 @@ from orders.policy import Patience, Policy
 ORDERS_QUEUE = "orders"
 PAYMENTS_QUEUE = "payments"
 SHIPPING_QUEUE = "shipping"
+TASKS = {
+    ORDERS_QUEUE: ("workflow",),
+    PAYMENTS_QUEUE: ("activity",),
+    SHIPPING_QUEUE: ("workflow", "activity"),
+}
+"""The kinds of tasks that each queue has; local activities are part of a workflow's."""
 
 REFUSED = "Refused"
 """The type of the application error with which an update is refused; its message says why."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
+from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
 from orders.settings import TemporalSettings
 
@@ -35,6 +41,60 @@ async def connect(settings: TemporalSettings, lazy: bool = False) -> Client:
         )
     except (RuntimeError, RPCError, ValueError) as error:
         raise DependencyUnavailable("Temporal", f"nothing answers at TEMPORAL_ADDRESS={settings.address}") from error
+
+
+@dataclass(frozen=True)
+class QueueStats:
+    """What waits on a queue for one kind of task, and who works on it.
+
+    ``backlog`` is how many tasks wait, about, and ``oldest`` since when the first of them does; the rates are tasks a
+    second; ``pollers`` are the processes that have asked for tasks in the last minutes, at ``polled_at`` the last.
+    """
+
+    queue: str
+    kind: str
+    backlog: int
+    oldest: timedelta
+    added: float
+    dispatched: float
+    pollers: int
+    polled_at: datetime | None
+
+
+async def queue_stats(client: Client, timeout: timedelta) -> list[QueueStats]:
+    """Ask Temporal about all queues.
+
+    Raises:
+        DependencyUnavailable: Temporal can't be reached.
+    """
+    asked = [_stats_of(client, queue, kind, timeout) for queue, kinds in TASKS.items() for kind in kinds]
+    try:
+        return await asyncio.gather(*asked)
+    except RPCError as error:
+        raise DependencyUnavailable("Temporal", error.message.splitlines()[0]) from error
+    except RuntimeError as error:
+        raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
+
+
+async def _stats_of(client: Client, queue: str, kind: str, timeout: timedelta) -> QueueStats:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.Value(f"TASK_QUEUE_TYPE_{kind.upper()}"),
+        report_stats=True,
+    )
+    found = await client.workflow_service.describe_task_queue(request, timeout=timeout)
+    polls = [poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in found.pollers]
+    return QueueStats(
+        queue=queue,
+        kind=kind,
+        backlog=found.stats.approximate_backlog_count,
+        oldest=found.stats.approximate_backlog_age.ToTimedelta(),
+        added=found.stats.tasks_add_rate,
+        dispatched=found.stats.tasks_dispatch_rate,
+        pollers=len({poller.identity for poller in found.pollers}),
+        polled_at=max(polls, default=None),
+    )
 
 
 async def ping(client: Client, timeout: timedelta) -> None:

@@ -1,0 +1,22 @@
+"""How much waits for the workers, and whether there are any."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from api.dependencies import PATIENCE, Services, services
+from api.problems import responses
+from api.schemas import QueueView, Stats
+from orders.deadline import remaining
+from orders.temporal import queue_stats
+
+router = APIRouter(tags=["stats"])
+
+
+@router.get("/stats", operation_id="getStats", responses=responses(431, 503, 504))
+async def stats(services: Annotated[Services, Depends(services)]) -> Stats:
+    """Say of each task queue how many tasks wait and how long the oldest has, how many come and go, and who works."""
+    found = await queue_stats(services.client, remaining(PATIENCE))
+    return Stats(queues=[QueueView.of(queue) for queue in found])
