@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import show
-from cli.client import OrdersClient
+from cli.client import Order, OrdersClient
 
 out = Console(highlight=False)
 
@@ -33,7 +33,7 @@ class Demonstration:
         with OrdersClient(self.url) as client:
             order = client.place(body)
             self._say(Text(f"\nPOST /orders → {order['id']}, {order['total']} {order['currency']}\n"))
-            for event in client.follow(order["id"], until=self._is_over):
+            for event in client.follow(order["id"], until=self._is_over, wait=1):
                 if self.as_json:
                     print(json.dumps(event), flush=True)
                 else:
@@ -45,7 +45,7 @@ class Demonstration:
         self._say(Text("\nthe order is ") + show.coloured("delivered" if is_delivered else order["status"]))
         return 0 if is_delivered else 1
 
-    def _is_over(self, order: dict[str, Any]) -> bool:
+    def _is_over(self, order: Order) -> bool:
         # An order that waits for its customer waits for a person, and here is none.
         return self.stop.is_set() or order["status"] in ("payment_failed", "awaiting_customer")
 

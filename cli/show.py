@@ -10,6 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.client import Event, Order, Progress, Queue
+
 Json = dict[str, Any]
 _ADDRESS = ("street", "city", "state", "postal_code", "country")
 
@@ -33,7 +35,7 @@ def coloured(status: str) -> Text:
     return Text(status, style=_COLOURS.get(status.removeprefix("payment_"), _COLOURS.get(status, "cyan")))
 
 
-def order_view(order: Json) -> RenderableType:
+def order_view(order: Order) -> RenderableType:
     """An order on one screen."""
     facts = Table.grid(padding=(0, 2))
     facts.add_row("order", Text(order["id"], style="bold"))
@@ -56,15 +58,48 @@ def order_view(order: Json) -> RenderableType:
     return Group(facts, "", items)
 
 
-def progress_view(progress: Json) -> RenderableType:
+def orders(orders: Iterable[Order]) -> Table:
+    """Orders as a table."""
+    table = Table("order", "placed", "status", "customer", "total", box=None, padding=(0, 2))
+    table.add_column("stuck", overflow="fold")
+    for order in orders:
+        table.add_row(
+            Text(order["id"]),
+            _local(order["created_at"]),
+            coloured(order["status"]),
+            Text(order["customer_email"]),
+            Text(f"{order['total']} {order['currency']}"),
+            Text(order["stuck"] or "", style="red"),
+        )
+    return table
+
+
+def queues(queues: Iterable[Queue]) -> Table:
+    """Task queues as a table."""
+    table = Table("queue", "tasks", "wait", "the oldest for", "come", "go", "pollers", box=None, padding=(0, 2))
+    for queue in queues:
+        table.add_row(
+            queue["queue"],
+            queue["kind"],
+            str(queue["backlog"]),
+            f"{queue['oldest_seconds']:.1f} s",
+            f"{queue['added_per_second']:.1f}/s",
+            f"{queue['dispatched_per_second']:.1f}/s",
+            Text(str(queue["pollers"]), style="" if queue["pollers"] else "red"),
+        )
+    return table
+
+
+def progress_view(progress: Progress) -> RenderableType:
     """What an order is doing, on one screen."""
     facts = Table.grid(padding=(0, 2))
     facts.add_row("order", Text(progress["id"], style="bold"))
     facts.add_row("status", coloured(progress["status"]))
     facts.add_row("step", Text(progress["step"]))
-    for name, title in (("waits_for", "waits for"), ("until", "until"), ("stuck", "stuck")):
-        if progress[name]:
-            facts.add_row(title, Text(_local(progress[name]) if name == "until" else progress[name]))
+    until = _local(progress["until"]) if progress["until"] else None
+    for title, value in (("waits for", progress["waits_for"]), ("until", until), ("stuck", progress["stuck"])):
+        if value:
+            facts.add_row(title, Text(value))
     facts.add_row("told by", Text(progress["source"]))
     tried = Table("trying", "attempt", "now", "the last one failed with", box=None, padding=(0, 2))
     for each in progress["attempts"]:
@@ -73,7 +108,7 @@ def progress_view(progress: Json) -> RenderableType:
     return Group(facts, "", tried) if progress["attempts"] else facts
 
 
-def trail(events: Iterable[Json], title: str | None = None) -> Table:
+def trail(events: Iterable[Event], title: str | None = None) -> Table:
     """An audit trail as a table."""
     table = Table("seq", "after", "event", "by", title=title, title_justify="left", box=None, padding=(0, 2))
     table.add_column("what", overflow="fold")
@@ -86,7 +121,7 @@ def trail(events: Iterable[Json], title: str | None = None) -> Table:
     return table
 
 
-def event_line(event: Json) -> Text:
+def event_line(event: Event) -> Text:
     """One event as it happens."""
     at = datetime.fromisoformat(event["at"]).astimezone()
     line = Text(f"{at:%H:%M:%S}  {event['seq']:>3}  ")
@@ -104,7 +139,7 @@ def _local(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _what(event: Json) -> str:
+def _what(event: Event) -> str:
     data = event["data"]
     match event["type"]:
         case "received":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from orders.settings.base import NotNegative, Settings
 
@@ -36,6 +36,9 @@ class ClientSettings(Settings):
         alias="ORDERS_URL",
         pattern=r"^https?://",
         description="where the command line finds the API",
+    )
+    token: SecretStr | None = Field(
+        None, alias="ORDERS_TOKEN", description="the bearer token that the command line sends, with AUTH_MODE=jwt"
     )
 
 

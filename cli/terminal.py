@@ -1,0 +1,28 @@
+"""What all commands have in common: where they print, what they read, and how they are typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.stack import StackError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def read(file: Path) -> bytes:
+    """Read a file that a person has named.
+
+    Raises:
+        StackError: it can't be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StackError(f"{file} can't be read: {error.strerror}") from error
