@@ -15,6 +15,7 @@ from fastapi import Depends, Header, Path, Request
 from temporalio.client import Client
 
 from api.errors import UnknownOrder
+from api.feed import EventFeed
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService
 from orders.errors import DependencyUnavailable, InvalidSetting
@@ -48,6 +49,7 @@ class Services:
     orders: OrderService
     progress: ProgressService
     webhooks: WebhookSettings
+    feed: EventFeed
 
     @classmethod
     async def from_settings(cls, settings: ApiSettings) -> Services:
@@ -61,15 +63,23 @@ class Services:
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         if webhooks.stripe_secrets and find_spec("stripe") is None:
             raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")
-        return cls.of(client, database, policy, settings.timeout, webhooks)
+        return cls.of(client, database, policy, settings.timeout, webhooks, settings.max_waiting)
 
     @classmethod
     def of(
-        cls, client: Client, database: Database, policy: Policy, timeout: timedelta, webhooks: WebhookSettings
+        cls,
+        client: Client,
+        database: Database,
+        policy: Policy,
+        timeout: timedelta,
+        webhooks: WebhookSettings,
+        max_waiting: int = 1000,
     ) -> Services:
         """Put the API together from what is there."""
-        orders = OrderService(client, LedgerReader(database), policy, timeout)
-        return cls(client, database, orders, ProgressService(client, orders), webhooks)
+        ledger = LedgerReader(database)
+        orders = OrderService(client, ledger, policy, timeout)
+        feed = EventFeed(ledger, max_waiting)
+        return cls(client, database, orders, ProgressService(client, orders), webhooks, feed)
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""
@@ -112,6 +122,11 @@ async def live_progress(request: Request) -> ProgressService:
     return (await services(request)).progress
 
 
+async def feed(request: Request) -> EventFeed:
+    """Give a route what brings new events to those who wait for them."""
+    return (await services(request)).feed
+
+
 async def webhooks(request: Request) -> WebhookSettings:
     """Give a route what partners sign with."""
     return (await services(request)).webhooks
@@ -142,5 +157,6 @@ async def known_form(
 OrderId = Annotated[str, Depends(known_form)]
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
+Feed = Annotated[EventFeed, Depends(feed)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
 Caller = Annotated[Origin, Depends(caller)]

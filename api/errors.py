@@ -28,6 +28,13 @@ class UnknownOrder(OrderError):
         super().__init__(f"there is no {what} {order_id[:80]}")
 
 
+class TooManyWaiting(OrderError):
+    """As many clients as this process takes wait for events already."""
+
+    def __init__(self) -> None:
+        super().__init__("too many are waiting for events here, try again")
+
+
 def problem(
     kind: str,
     status: int,
@@ -77,6 +84,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Forged, _forged)
     app.add_exception_handler(DependencyUnavailable, _unavailable)
+    app.add_exception_handler(TooManyWaiting, _crowded)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -124,6 +132,11 @@ def _unavailable(request: Request, error: Exception) -> JSONResponse:
     if request.method != "GET":
         detail = f"{error.name} gave no answer; look whether it was done before you try again"
     return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def _crowded(request: Request, error: Exception) -> JSONResponse:
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return problem("unavailable", 503, str(error), headers={"Retry-After": RETRY_AFTER})
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -21,6 +21,12 @@ class ApiSettings(Settings):
         description="how long a request waits for Temporal; with DATABASE_TIMEOUT and a second, for reading what "
         "became of it, it must stay below the limit of the gateway in front",
     )
+    max_waiting: int = Field(
+        1000,
+        alias="API_MAX_WAITING",
+        ge=1,
+        description="how many clients may wait for the events of orders at once, in one process",
+    )
 
 
 class WebhookSettings(Settings):
