@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from orders.errors import InvalidSetting
@@ -20,6 +23,16 @@ from orders.settings import (
 )
 
 
+class Server(uvicorn.Server):
+    """Uvicorn, which would wait for those who follow orders until its patience ends: they are dismissed first."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Dismiss them, then drain."""
+        assert isinstance(self.config.app, FastAPI)
+        self.config.app.state.services.feed.close()
+        await super().shutdown(sockets)
+
+
 def main() -> int:
     """Serve, and return the exit code."""
     try:
@@ -32,9 +45,11 @@ def main() -> int:
         return 2
     # Uvicorn, once it has drained, sends itself the signal that told it to: that one is not to count.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings), host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=10
     )
+    with suppress(KeyboardInterrupt):
+        Server(config).run()
     return 0
 
 

@@ -53,6 +53,7 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
         yield
         waiting.cancel()
         if own:
+            own.feed.close()
             own.database.close()
 
     app = FastAPI(

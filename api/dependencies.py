@@ -13,6 +13,7 @@ from fastapi import Depends, Path, Request
 from temporalio.client import Client
 
 from api.errors import UnknownOrder
+from api.feed import EventFeed
 from api.preconditions import IfMatch, Key, unquoted, versions_of
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService, terms
@@ -46,6 +47,7 @@ class Services:
     orders: OrderService
     progress: ProgressService
     webhooks: WebhookSettings
+    feed: EventFeed
 
     @classmethod
     async def from_settings(cls, settings: ApiSettings) -> Services:
@@ -59,15 +61,23 @@ class Services:
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         if webhooks.stripe_secrets and find_spec("stripe") is None:
             raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")
-        return cls.of(client, database, policy, settings.timeout, webhooks)
+        return cls.of(client, database, policy, settings.timeout, webhooks, settings.max_waiting)
 
     @classmethod
     def of(
-        cls, client: Client, database: Database, policy: Policy, timeout: timedelta, webhooks: WebhookSettings
+        cls,
+        client: Client,
+        database: Database,
+        policy: Policy,
+        timeout: timedelta,
+        webhooks: WebhookSettings,
+        max_waiting: int = 1000,
     ) -> Services:
         """Put the API together from what is there."""
-        orders = OrderService(client, LedgerReader(database), policy, timeout)
-        return cls(client, database, orders, ProgressService(client, orders), webhooks)
+        ledger = LedgerReader(database)
+        orders = OrderService(client, ledger, policy, timeout)
+        feed = EventFeed(ledger, max_waiting)
+        return cls(client, database, orders, ProgressService(client, orders), webhooks, feed)
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""
@@ -108,6 +118,11 @@ async def orders(request: Request) -> OrderService:
 async def live_progress(request: Request) -> ProgressService:
     """Give a route what knows how orders get on."""
     return (await services(request)).progress
+
+
+async def feed(request: Request) -> EventFeed:
+    """Give a route what brings new events to those who wait for them."""
+    return (await services(request)).feed
 
 
 async def webhooks(request: Request) -> WebhookSettings:
@@ -153,6 +168,7 @@ async def sender(caller: Annotated[Origin, Depends(caller)], key: Key = None, if
 
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
+Feed = Annotated[EventFeed, Depends(feed)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
 Caller = Annotated[Origin, Depends(caller)]
 Sender = Annotated[Sent, Depends(sender)]

@@ -26,21 +26,21 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[str, Kind] = {
-    "malformed": Kind(400, "The body can't be read"),
-    "forged": Kind(403, "The message is not signed as it should be"),
-    "not-found": Kind(404, "There is no such thing"),
-    "method-not-allowed": Kind(405, "The path has other methods"),
-    "conflict": Kind(409, "The order can't do that where it stands"),
-    "stale": Kind(412, "The order has changed meanwhile"),
-    "too-large": Kind(413, "The body is too large"),
-    "unsupported-media-type": Kind(415, "The body is not JSON"),
-    "validation": Kind(422, "Something in the request is wrong"),
-    "idempotency-key-reused": Kind(422, "The idempotency key belongs to another request"),
-    "headers-too-large": Kind(431, "The headers are too large"),
-    "internal": Kind(500, "Something went wrong here"),
-    "overloaded": Kind(503, "Too much is going on here"),
-    "unavailable": Kind(503, "Something that is needed can't be reached"),
-    "timeout": Kind(504, "It took too long"),
+    "malformed": Kind(400, "Malformed body"),
+    "forged": Kind(403, "Not signed"),
+    "not-found": Kind(404, "Not found"),
+    "method-not-allowed": Kind(405, "Method not allowed"),
+    "conflict": Kind(409, "Refused"),
+    "stale": Kind(412, "Changed meanwhile"),
+    "too-large": Kind(413, "Body too large"),
+    "unsupported-media-type": Kind(415, "Not JSON"),
+    "validation": Kind(422, "Invalid request"),
+    "idempotency-key-reused": Kind(422, "Idempotency key reused"),
+    "headers-too-large": Kind(431, "Headers too large"),
+    "internal": Kind(500, "Internal error"),
+    "overloaded": Kind(503, "Overloaded"),
+    "unavailable": Kind(503, "Unavailable"),
+    "timeout": Kind(504, "Timed out"),
 }
 """Each is ``urn:order-lifecycle:problem:`` and its name here, and is documented in ``docs/api.md``."""
 _BY_STATUS = {400: "malformed", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}

@@ -141,7 +141,9 @@ class EventList(BaseModel):
     """A stretch of the audit trail, oldest first."""
 
     data: list[EventView]
-    next: str | None = Field(default=None, description="where to go on; null when nothing is left")
+    next: str | None = Field(
+        default=None, examples=["7"], description="the `after` to go on with; null when the order is at its end"
+    )
 
 
 class AttemptView(BaseModel):

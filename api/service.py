@@ -50,8 +50,8 @@ from orders.contracts import (
 from orders.deadline import remaining
 from orders.details import OrderDetails
 from orders.errors import DependencyUnavailable, Refused
-from orders.ledger.reader import LedgerReader
-from orders.model import FINAL, Event, Origin, Said, ShipmentStatus
+from orders.ledger.reader import LedgerReader, Trail
+from orders.model import FINAL, Origin, Said, ShipmentStatus
 from orders.order import Order, receive
 from orders.policy import Policy
 from orders.temporal import AWAY
@@ -143,17 +143,17 @@ class OrderService:
         """
         return await self._ledger.order(order_id) or await self._just_placed(order_id)
 
-    async def events(self, order_id: str, after: int) -> list[Event]:
-        """Return an order's audit trail from behind ``after``.
+    async def trail(self, order_id: str, after: int) -> Trail:
+        """Return an order's audit trail from behind ``after``, or as much of it as is read at once.
 
         Raises:
             UnknownOrder: there is no such order.
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
-        events = await self._ledger.events(order_id, after)
-        if not events:
-            await self.get(order_id)
-        return events
+        trail = await self._ledger.trail(order_id, after)
+        if trail is None:
+            await self._just_placed(order_id)
+        return trail or Trail([], reached=0, is_over=False)
 
     async def tell(self, order_id: str, message: Message) -> Told:
         """Send an order a message and wait a while for what comes of it.

@@ -191,6 +191,8 @@ ORDER_BY_EVENT: Mapping[EventType, OrderStatus] = {
     E.EXPIRED: O.EXPIRED,
     E.FAILED: O.FAILED,
 }
+CLOSING = frozenset(event for event, status in ORDER_BY_EVENT.items() if status in FINAL)
+"""The events that end an order; what follows on them changes nothing any more."""
 PAYMENT_BY_EVENT: Mapping[EventType, PaymentStatus] = {
     E.PAYMENT_REQUESTED: P.PENDING,
     E.PAYMENT_AUTHORIZED: P.AUTHORIZED,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +29,7 @@ from orders.contracts import (
 )
 from orders.details import Address, OrderLine
 from orders.errors import DispatchRefused, PartnerMisuse, PartnerUnavailable, StaleWrite
-from orders.model import Event, ShipmentStatus
+from orders.model import Event, EventType, ShipmentStatus
 from orders.money import Money
 from orders.order import Order
 from orders.ports import Booking
@@ -259,3 +260,28 @@ class FakeCarrier:
         if self.asked_where >= self.delivers_after:
             return Tracking(ShipmentStatus.DELIVERED, now, now)
         return Tracking(ShipmentStatus.DISPATCHED, now, now, look_again_after=self.look_again_after)
+
+
+@dataclass
+class FakeTrails:
+    """The ledger's reading side as those who follow orders need it."""
+
+    trails: defaultdict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    asked: list[dict[str, int]] = field(default_factory=list)
+    """The marks of each statement."""
+    away: Exception | None = None
+    """While this is set, every question ends with it."""
+    at_answer: Gate = field(default_factory=Gate)
+
+    async def newer(self, marks: Mapping[str, int]) -> dict[str, list[Event]]:
+        self.asked.append(dict(marks))
+        found = {order_id: [e for e in self.trails[order_id] if e.seq > mark] for order_id, mark in marks.items()}
+        await self.at_answer.pass_through()
+        if self.away:
+            raise self.away
+        return found
+
+    def add(self, order_id: str, *kinds: EventType) -> None:
+        trail = self.trails[order_id]
+        for kind in kinds:
+            trail.append(Event(len(trail) + 1, kind, datetime.now(UTC), "ann", {}))

@@ -1,30 +1,130 @@
-"""Following an order: its audit trail, and what it is doing."""
+"""Following an order: its audit trail, as it is or as it grows, and what it is doing."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Receive, Scope, Send
 
-from api.dependencies import LiveProgress, OrderId, Orders
+from api.dependencies import Feed, LiveProgress, OrderId, Orders
 from api.exact_json import ExactJsonRoute
+from api.feed import Follower
+from api.media_types import wants
+from api.middleware import prolong
 from api.problems import responses
 from api.schemas import EventList, EventView, ProgressView
+from orders.ledger.reader import Trail
+from orders.model import Event
+
+MAX_WAIT = 25
+"""The longest wait for an answer, in seconds: gateways give up after 29 or 30 (AWS API Gateway's manual, "Quotas")."""
+KEEP_ALIVE = 15.0
+"""How often, in seconds, a stream gives a sign of life (HTML standard, section 9.2.7)."""
+RECONNECT_AFTER = 1000
+"""How long, in milliseconds, a client whose stream breaks waits before it comes again."""
+MAX_SEQ = 2**31 - 1
+STREAM = "text/event-stream"
+VARY = {"Vary": "Accept"}
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
+_EXAMPLE = 'retry: 1000\n\ndata: {"seq":1,"type":"received","at":"2026-01-02T03:04:05Z",…}\nid: 1\n\n'
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The events, or a stream of them that ends when the order does",
+        "content": {STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    },
+    204: {"description": f"To `Accept: {STREAM}`: the order is at its end and there is nothing newer; don't reconnect"},
+    **responses(404, 422, 431, 503, 504),
+}
 
 
-@router.get("/{order_id}/events", operation_id="listOrderEvents", responses=responses(404, 422, 503))
+class EventStream(StreamingResponse):
+    """A trail and what follows on it, as server-sent events (HTML standard, section 9.2), until the order's end."""
+
+    media_type = STREAM
+
+    def __init__(self, trail: Trail, following: AbstractContextManager[Follower]) -> None:
+        super().__init__((), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **VARY})
+        self._trail, self._following = trail, following
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; who is one too many hears so before it begins, and nobody is left waiting when it breaks."""
+        with self._following as follower:
+            self.body_iterator = _messages(self._trail, follower)
+            await super().__call__(scope, receive, send)
+
+
+async def _messages(trail: Trail, follower: Follower) -> AsyncIterator[bytes]:
+    yield format_sse_event(retry=RECONNECT_AFTER) + b"".join(map(_message, trail.events))
+    while not (trail.is_over or follower.is_dismissed):
+        trail = await follower.next(KEEP_ALIVE)
+        yield b"".join(map(_message, trail.events)) or KEEPALIVE_COMMENT
+
+
+def _message(event: Event) -> bytes:
+    # Without a name, which would keep it from EventSource.onmessage.
+    return format_sse_event(data_str=EventView.of(event).model_dump_json(), id=str(event.seq))
+
+
+@router.get("/{order_id}/events", operation_id="listOrderEvents", response_model=EventList, responses=_ANSWERS)
 async def events(
     order_id: OrderId,
     orders: Orders,
-    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="only events behind this `seq`")] = 0,
-) -> EventList:
-    """Read an order's audit trail, oldest first."""
-    return EventList(data=[EventView.of(event) for event in await orders.events(order_id, after)])
+    feed: Feed,
+    request: Request,
+    response: Response,
+    after: Annotated[int, Query(ge=0, le=MAX_SEQ, description="only events behind this `seq`", examples=[7])] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT, description="if there are none, wait so many seconds for some", examples=[25])
+    ] = 0,
+    last_event_id: Annotated[
+        int | None,
+        Header(
+            alias="Last-Event-ID", ge=0, le=MAX_SEQ, description="the last `id` seen; wins over `after`", examples=[7]
+        ),
+    ] = None,
+) -> EventList | Response:
+    """Read an order's audit trail, oldest first, 1000 events at most; or follow it, by waiting or as a stream."""
+    after = after if last_event_id is None else last_event_id
+    trail = await orders.trail(order_id, after)
+    following = feed.follow(order_id, trail.reached)
+    if wants(",".join(request.headers.getlist("Accept")), STREAM, rather_than="application/json"):
+        if trail.is_over and not trail.events:
+            return Response(status_code=status.HTTP_204_NO_CONTENT, headers=VARY)
+        prolong(request, None)
+        return EventStream(trail, following)
+    if wait and not (trail.events or trail.is_over):
+        prolong(request, timedelta(seconds=wait))
+        with following as follower:
+            trail = await _news(request, follower, wait)
+    response.headers.update(VARY)
+    data = [EventView.of(event) for event in trail.events]
+    return EventList(data=data, next=None if trail.is_over else str(trail.reached))
 
 
-@router.get("/{order_id}/progress", operation_id="getOrderProgress", responses=responses(404, 422, 503))
+async def _news(request: Request, follower: Follower, wait: float) -> Trail:
+    """Wait for events, but not for a client that has gone away."""
+    watching = asyncio.create_task(_dismiss_when_gone(request, follower))
+    try:
+        return await follower.next(wait)
+    finally:
+        watching.cancel()
+
+
+async def _dismiss_when_gone(request: Request, follower: Follower) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    follower.dismiss()
+
+
+@router.get("/{order_id}/progress", operation_id="getOrderProgress", responses=responses(404, 422, 431, 503, 504))
 async def progress(order_id: OrderId, live: LiveProgress) -> ProgressView:
     """Say what an order is doing in this moment, what it waits for, and how often that was tried."""
     return ProgressView.of(order_id, await live.of(order_id))

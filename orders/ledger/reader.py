@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import Integer, Row, Text, and_, bindparam, column, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from orders.details import Address, OrderDetails, OrderLine
 from orders.ledger.engine import Database
 from orders.ledger.tables import events, orders, payments, shipments
-from orders.model import Event, EventType, OrderStatus, PaymentStatus, ShipmentStatus
+from orders.model import FINAL, Event, EventType, OrderStatus, PaymentStatus, ShipmentStatus
 from orders.order import Holding, Order, Shipment, details_as_placed
 from orders.payment import Payment, PaymentOperation
 
@@ -28,6 +31,32 @@ _ORDER = select(
     _rows_as_json(payments, payments.c.number).label("payments"),
     _rows_as_json(shipments, shipments.c.number).label("shipments"),
 )
+
+MOST_EVENTS = 1000
+"""How many events are read of a trail at once."""
+_WATCHED = (
+    func.unnest(bindparam("ids", type_=ARRAY(Text)), bindparam("marks", type_=ARRAY(Integer)))
+    .table_valued(column("id", Text), column("mark", Integer))
+    .render_derived("watched")
+)
+# The limit also keeps the planner from reading the whole table: each mark is looked up in the primary key.
+_BEHIND = (
+    select(events)
+    .where(events.c.order_id == _WATCHED.c.id, events.c.seq > _WATCHED.c.mark)
+    .order_by(events.c.seq)
+    .limit(MOST_EVENTS)
+    .lateral("behind")
+)
+_NEWER = select(_BEHIND).select_from(_WATCHED.join(_BEHIND, true())).order_by(_BEHIND.c.seq)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """A stretch of an audit trail up to the ``seq`` reached; ``is_over`` where that is the end, and the order's too."""
+
+    events: list[Event]
+    reached: int
+    is_over: bool
 
 
 class LedgerReader:
@@ -65,15 +94,41 @@ class LedgerReader:
         query = select(payments.c.order_id).where(payments.c.reference == reference).limit(1)
         return await self._database.run_async(lambda connection: connection.execute(query).scalar_one_or_none())
 
-    async def events(self, order_id: str, after: int = 0) -> list[Event]:
-        """Return an order's audit trail, oldest first, from behind ``after``.
+    async def trail(self, order_id: str, after: int = 0) -> Trail | None:
+        """Return an order's audit trail, oldest first, from behind ``after``; None where there is no such row (yet).
 
         Raises:
             DependencyUnavailable: PostgreSQL can't be reached.
         """
-        query = select(events).where(events.c.order_id == order_id, events.c.seq > after).order_by(events.c.seq)
+        newer = and_(events.c.order_id == orders.c.id, events.c.seq > after)
+        query = (
+            select(orders.c.status, orders.c.version, events)
+            .outerjoin(events, newer)
+            .where(orders.c.id == order_id)
+            .order_by(events.c.seq)
+            .limit(MOST_EVENTS)
+        )
         rows = await self._database.run_async(lambda connection: connection.execute(query).all())
-        return [_event(row) for row in rows]
+        if not rows:
+            return None
+        found = [_event(row) for row in rows if row.seq is not None]
+        status, version = rows[0].status, rows[0].version
+        # Who comes from behind the end has seen what never counted: the order goes on from its version.
+        reached = found[-1].seq if found else min(after, version)
+        return Trail(found, reached, is_over=status in FINAL and reached == version)
+
+    async def newer(self, marks: Mapping[str, int]) -> dict[str, list[Event]]:
+        """Return the events of many orders, by order, oldest first, each from behind its own mark.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        values = {"ids": list(marks), "marks": list(marks.values())}
+        rows = await self._database.run_async(lambda connection: connection.execute(_NEWER, values).all())
+        found = defaultdict(list)
+        for row in rows:
+            found[row.order_id].append(_event(row))
+        return found
 
 
 def _event(row: Row[Any]) -> Event:

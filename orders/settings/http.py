@@ -44,6 +44,12 @@ class ApiSettings(Settings):
         description="how long a request may take, but for those that wait for events; keep it below the limit of the "
         "gateway in front",
     )
+    max_waiting: int = Field(
+        1000,
+        alias="API_MAX_WAITING",
+        ge=1,
+        description="how many clients may wait for the events of orders at once, in one process",
+    )
 
 
 class WebhookSettings(Settings):

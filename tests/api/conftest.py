@@ -88,7 +88,7 @@ def services_with(client: Client, database: Database) -> Callable[[Policy], Serv
 @pytest.fixture
 async def idle_api(idle_client: Client, database: Database) -> AsyncIterator[Api]:
     """No worker runs: what is asked of Temporal is never done."""
-    async with http_of(services_of(idle_client, database, Policy(), timeout=timedelta(seconds=1))) as http:
+    async with http_of(services_of(idle_client, database, Policy(), timeout=timedelta(seconds=2))) as http:
         yield Api(http)
 
 

@@ -136,13 +136,15 @@ async def test_a_message_is_carried_out_once_under_its_key(
     patient_api: Api, method: str, path: str, sent: dict[str, Any], other: dict[str, Any]
 ) -> None:
     api, key = patient_api, new_key()
-    url = f"/orders/{(await api.place())['id']}"
+    order_id = (await api.place())["id"]
+    await api.until(order_id, "in_review")
+    url = f"/orders/{order_id}"
     answers = await asyncio.gather(
         *(api.http.request(method, f"{url}/{path}", json=sent, headers=key) for _ in range(3))
     )
     later = await api.http.request(method, f"{url}/{path}", json=sent, headers=key)
     assert {answer.status_code for answer in (*answers, later)} == {200}
-    trail = await api.trail(url.rpartition("/")[2])
+    trail = await api.trail(order_id)
     assert "refused" not in trail
     assert len({*trail}) == len(trail), trail
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select, text
 from orders.contracts import RecordEvents, RecordRefusal
 from orders.errors import DependencyUnavailable, InvalidSetting, StaleWrite
 from orders.ledger.engine import Database, pg8000_url
-from orders.ledger.reader import LedgerReader
+from orders.ledger.reader import LedgerReader, Trail
 from orders.ledger.tables import events as events_table
 from orders.ledger.tables import payments, shipments
 from orders.ledger.writer import _RECORD, MAX_REFUSALS, Ledger, _rows
@@ -57,7 +57,13 @@ def paid() -> Book:
 
 
 async def stored(reader: LedgerReader, order_id: str) -> tuple[Order | None, list[Event]]:
-    return await reader.order(order_id), await reader.events(order_id)
+    return await reader.order(order_id), (await trail_of(reader, order_id)).events
+
+
+async def trail_of(reader: LedgerReader, order_id: str, after: int = 0) -> Trail:
+    trail = await reader.trail(order_id, after)
+    assert trail
+    return trail
 
 
 async def test_what_was_written_is_read_and_is_the_fold_of_its_events(ledger: Ledger, reader: LedgerReader) -> None:
@@ -92,8 +98,8 @@ async def test_a_write_adds_its_events_and_leaves_the_earlier_ones(ledger: Ledge
 async def test_events_can_be_read_from_behind_one(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
     ledger.record(book.entry(6))
-    assert [event.seq for event in await reader.events(book.order.id, after=3)] == [4, 5, 6]
-    assert await reader.events(book.order.id, after=6) == []
+    assert [event.seq for event in (await trail_of(reader, book.order.id, after=3)).events] == [4, 5, 6]
+    assert await trail_of(reader, book.order.id, after=6) == Trail([], 6, is_over=False)
 
 
 async def test_an_older_decision_that_comes_late_is_refused_and_changes_nothing(
@@ -224,19 +230,19 @@ async def test_only_so_many_refusals_are_appended(ledger: Ledger, reader: Ledger
     ledger.record(book.entry(2))
     for number in range(MAX_REFUSALS + 3):
         ledger.record_refusal(late(book.order.id, f"m{number}"))
-    assert len(await reader.events(book.order.id)) == 2 + MAX_REFUSALS
+    assert len((await trail_of(reader, book.order.id)).events) == 2 + MAX_REFUSALS
 
 
 async def test_nobody_but_its_workflow_writes_to_an_order_that_lives(ledger: Ledger, reader: LedgerReader) -> None:
     book = paid()
     ledger.record(book.entry(6))
     ledger.record_refusal(late(book.order.id))
-    assert len(await reader.events(book.order.id)) == 6
+    assert len((await trail_of(reader, book.order.id)).events) == 6
 
 
 async def test_an_unknown_order_is_none(reader: LedgerReader) -> None:
     assert await reader.order("nobody") is None
-    assert await reader.events("nobody") == []
+    assert await reader.trail("nobody") is None
 
 
 async def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:

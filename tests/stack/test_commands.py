@@ -97,7 +97,7 @@ def test_a_refusal_is_told_with_its_reason_for_people_and_for_programs(up: Up) -
     placed = command(up, "place", "-", stdin=json.dumps(body()))
     done = orders("retry-payment", placed["id"], "tok_amex", ORDERS_URL=up.url)
     assert done.returncode == 1
-    assert "Conflict: the order is in_review: it waits for no other payment method, or not any more" in done.stderr
+    assert "Refused: the order is in_review: it waits for no other payment method, or not any more" in done.stderr
     done = orders("retry-payment", placed["id"], "tok_amex", "--json", ORDERS_URL=up.url)
     assert json.loads(done.stdout)["status"] == 409
 
@@ -112,7 +112,7 @@ def test_a_bad_order_names_its_fields(up: Up) -> None:
 def test_an_unknown_order_is_not_found(up: Up, order_id: str) -> None:
     done = orders("show", order_id, ORDERS_URL=up.url)
     assert done.returncode == 1
-    assert "Not Found" in done.stderr
+    assert "Not found" in done.stderr
 
 
 def test_what_is_not_the_api_is_said_not_to_be(up: Up) -> None:

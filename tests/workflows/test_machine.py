@@ -278,7 +278,10 @@ class Life(RuleBasedStateMachine):
         with pytest.raises(RPCError, match=r"already completed|not found"):
             await handle.start_update(OrderWorkflow.cancel, CANCEL, wait_for_stage=ACCEPTED)
         self.found = await LedgerReader(self.laboratory.database).order(self.order_id)
-        self.trail = await LedgerReader(self.laboratory.database).events(self.order_id)
+        trail = await LedgerReader(self.laboratory.database).trail(self.order_id)
+        assert trail
+        assert trail.is_over
+        self.trail = trail.events
         await self.shop.replay(self.found)
 
     def _check(self) -> None:
