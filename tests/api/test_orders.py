@@ -32,7 +32,7 @@ async def test_an_order_is_there_before_any_worker_has_seen_it(idle_api: Api) ->
     placed = await idle_api.place()
     path = f"/orders/{placed['id']}"
     assert (await idle_api.http.get(path)).json() == placed
-    assert (await idle_api.http.get(f"{path}/events")).json() == {"data": [], "next": None}
+    assert (await idle_api.http.get(f"{path}/events")).json() == {"data": [], "next": "0"}
 
 
 async def test_a_placed_order_is_delivered_and_its_trail_says_how(api: Api) -> None:
