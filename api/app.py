@@ -8,23 +8,30 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api.dependencies import Services
+from api.auth import Gatekeeper
+from api.dependencies import Services, describe_scopes
 from api.errors import add_error_handlers, describe_problems
 from api.routes import following, health, messages, orders, webhooks
-from orders.settings import ApiSettings, load
+from orders.settings import ApiSettings, AuthSettings, load
 
 DESCRIPTION = (
     """Orders from *received* to *delivered*. Errors are problem details (RFC 9457); amounts are decimal strings."""
 )
 
 
-def create_app(settings: ApiSettings | None = None, services: Services | None = None) -> FastAPI:
-    """Make the application, with the given services or with those that the environment describes.
+def create_app(
+    settings: ApiSettings | None = None, services: Services | None = None, gatekeeper: Gatekeeper | None = None
+) -> FastAPI:
+    """Make the application, with the given services and gatekeeper or with those that the environment describes.
 
     Raises:
-        InvalidSetting: a setting can't be used.
+        InvalidSetting: a setting can't be used, or anybody could do anything.
     """
     settings = settings or load(ApiSettings)
+    if gatekeeper is None:
+        # Which server will listen, and where, is not known here: the default says nothing about it.
+        host = settings.host if "host" in settings.model_fields_set else None
+        gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(host))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -46,9 +53,11 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.gatekeeper = gatekeeper
     app.state.max_body = settings.max_body
     for part in (orders, following, messages, webhooks, health):
         app.include_router(part.router)
     add_error_handlers(app)
+    describe_scopes(app)
     describe_problems(app)
     return app

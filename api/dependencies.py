@@ -9,11 +9,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, FastAPI, Header, Path, Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
 from temporalio.client import Client
 
+from api.auth import Gatekeeper, Pass, Scope
 from api.errors import UnknownOrder
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService
@@ -37,6 +39,12 @@ TRACEPARENT = re.compile(r"00-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2
 """The header ``traceparent`` (W3C Trace Context, section 3.2)."""
 PATIENCE = timedelta(seconds=2)
 """How long a probe waits for a dependency's sign of life."""
+BEARER = HTTPBearer(
+    scheme_name="token",
+    bearerFormat="JWT",
+    description="one of the scopes that an operation names is enough",
+    auto_error=False,
+)
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,60 @@ async def webhooks(request: Request) -> WebhookSettings:
     return (await services(request)).webhooks
 
 
-async def caller(traceparent: Annotated[str | None, Header(include_in_schema=False)] = None) -> Origin:
-    """Name the caller, and the trace in the course of which it asks: its own, or one that begins here."""
+async def trace(traceparent: Annotated[str | None, Header(include_in_schema=False)] = None) -> str:
+    """Name the trace in the course of which is asked: the caller's own, or one that begins here."""
     found = TRACEPARENT.fullmatch(traceparent or "")
-    trace_id = found["trace_id"] if found and int(found["trace_id"], 16) else secrets.token_hex(16)
-    return Origin("anonymous", trace_id)
+    return found["trace_id"] if found and int(found["trace_id"], 16) else secrets.token_hex(16)
+
+
+async def admitted(request: Request) -> Pass:
+    """Say who asks, and what they may do.
+
+    Raises:
+        Unauthenticated: nobody that can be believed.
+        IssuerUnavailable: their token can't be checked.
+    """
+    gatekeeper: Gatekeeper = request.app.state.gatekeeper
+    found = await BEARER(request)
+    return await gatekeeper.admit(found.credentials if found else None)
+
+
+async def permitted(
+    needed: SecurityScopes, who: Annotated[Pass, Depends(admitted)], _: Annotated[object, Depends(BEARER)]
+) -> None:
+    """Let pass who has one of the scopes that the route names; ``BEARER`` is there for the OpenAPI document.
+
+    Raises:
+        Forbidden: they have none of them.
+    """
+    who.check(needed.scopes)
+
+
+def needs(*scopes: Scope) -> Any:
+    """Have a route ask for a token with one of these scopes, before it looks at anything but the form of its body."""
+    return Security(permitted, scopes=scopes)
+
+
+def describe_scopes(app: FastAPI) -> None:
+    """Say in the OpenAPI document that one of a route's scopes is enough, and whether anybody gets in without."""
+    without = app.openapi
+    gatekeeper: Gatekeeper = app.state.gatekeeper
+
+    def openapi() -> dict[str, Any]:
+        document = without()
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            if needed := operation.get("security"):
+                # FastAPI puts them into one requirement, and all that stands in one is needed.
+                one_each = [{name: [scope]} for need in needed for name, scopes in need.items() for scope in scopes]
+                operation["security"] = [*one_each, {}] if gatekeeper.is_open else one_each
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def caller(who: Annotated[Pass, Depends(admitted)], trace_id: TraceId) -> Origin:
+    """Name the caller, and the trace in the course of which it asks."""
+    return Origin(who.subject, trace_id)
 
 
 async def known_form(
@@ -143,4 +200,5 @@ OrderId = Annotated[str, Depends(known_form)]
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
+TraceId = Annotated[str, Depends(trace)]
 Caller = Annotated[Origin, Depends(caller)]

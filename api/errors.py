@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from api.auth import Forbidden, IssuerUnavailable, Unauthenticated
 from api.schemas import FieldProblem, Problem
 from orders.errors import DependencyUnavailable, Forged, OrderError, Refused
 
@@ -76,6 +77,9 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(UnknownOrder, _unknown)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Forged, _forged)
+    app.add_exception_handler(Unauthenticated, _unauthenticated)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(IssuerUnavailable, _issuer_unavailable)
     app.add_exception_handler(DependencyUnavailable, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -115,6 +119,22 @@ def _forged(request: Request, error: Exception) -> JSONResponse:
     # Not in an order's trail: who can't sign must not be able to write there.
     logger.warning("%s %s was refused: %s", request.method, request.url.path, error)
     return problem("forged", 403, str(error))
+
+
+def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Unauthenticated)
+    return problem("unauthenticated", 401, str(error), headers={"WWW-Authenticate": error.challenge})
+
+
+def _forbidden(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Forbidden)
+    return problem("forbidden", 403, str(error), headers={"WWW-Authenticate": error.challenge})
+
+
+def _issuer_unavailable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, IssuerUnavailable)
+    detail = f"{error.name} can't be reached now, so nothing was done; try again"
+    return problem("unavailable", 503, detail, headers={"Retry-After": RETRY_AFTER})
 
 
 def _unavailable(request: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import LiveProgress, OrderId, Orders
+from api.auth import Scope
+from api.dependencies import LiveProgress, OrderId, Orders, needs
 from api.errors import responses
 from api.exact_json import ExactJsonRoute
 from api.schemas import EventList, EventView, ProgressView
@@ -14,7 +15,12 @@ from api.schemas import EventList, EventView, ProgressView
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
 
 
-@router.get("/{order_id}/events", operation_id="listOrderEvents", responses=responses(404, 422, 503))
+@router.get(
+    "/{order_id}/events",
+    operation_id="listOrderEvents",
+    dependencies=[needs(Scope.READ)],
+    responses=responses(401, 403, 404, 422, 503),
+)
 async def events(
     order_id: OrderId,
     orders: Orders,
@@ -24,7 +30,12 @@ async def events(
     return EventList(data=[EventView.of(event) for event in await orders.events(order_id, after)])
 
 
-@router.get("/{order_id}/progress", operation_id="getOrderProgress", responses=responses(404, 422, 503))
+@router.get(
+    "/{order_id}/progress",
+    operation_id="getOrderProgress",
+    dependencies=[needs(Scope.READ)],
+    responses=responses(401, 403, 404, 422, 503),
+)
 async def progress(order_id: OrderId, live: LiveProgress) -> ProgressView:
     """Say what an order is doing in this moment, what it waits for, and how often that was tried."""
     return ProgressView.of(order_id, await live.of(order_id))
