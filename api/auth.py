@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 import unicodedata
 import urllib.request
@@ -136,15 +137,15 @@ Name = tuple[str | None, str]
 class IssuerKeys:
     """The issuer's public keys (JWKS, RFC 7517), asked for anew now and then and when a token names an unknown one.
 
-    One request is under way at a time. Who has a key that is known doesn't wait for it, and while the issuer is away
-    the keys that it had last go on serving.
+    One request is under way at a time. Keys are asked for anew after half of ``refresh``, and until its end nobody who
+    has a key that is known waits for that. While the issuer is away the keys that it had last go on serving.
     """
 
     def __init__(self, url: str, refresh: timedelta, cooldown: timedelta) -> None:
         self._url = url
         self._refresh, self._cooldown = refresh.total_seconds(), cooldown.total_seconds()
         self._known: dict[Name, jwt.PyJWK] | None = None
-        self._earliest = self._due = 0.0
+        self._earliest = self._due = self._expiry = 0.0
         self._fetching: asyncio.Task[None] | None = None
 
     async def get(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
@@ -158,7 +159,7 @@ class IssuerKeys:
         is_idle = self._fetching is None or self._fetching.done()
         if is_idle and now >= (self._due if is_known else self._earliest):
             self._fetching = asyncio.create_task(self._fetch())
-        if self._fetching and not is_known:
+        if self._fetching and not (is_known and now < self._expiry):
             # A caller that goes away must not take the others' answer along.
             await asyncio.shield(self._fetching)
         if self._known is None:
@@ -173,9 +174,11 @@ class IssuerKeys:
             stays = "no token can be checked" if self._known is None else "the keys that it had last go on serving"
             logger.warning("AUTH_JWKS_URL gives no keys (%s: %s): %s", type(error).__name__, error, stays)
             self._due = self._earliest = time.monotonic() + self._cooldown
+            self._expiry = math.inf
         else:
             now = time.monotonic()
-            self._due, self._earliest = now + self._refresh, now + self._cooldown
+            self._earliest = now + self._cooldown
+            self._due, self._expiry = now + self._refresh / 2, now + self._refresh
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -210,8 +213,7 @@ def _usable(published: Any) -> dict[Name, jwt.PyJWK]:
         except jwt.PyJWTError:
             # Of a kind that is not known here: an issuer may have those for others (RFC 7517, section 5).
             continue
-        if key.algorithm_name in ALGORITHMS:
-            found[key.key_id, key.algorithm_name] = key
+        found[key.key_id, key.algorithm_name] = key
     return found
 
 

@@ -32,14 +32,18 @@ def private_key(kid: str) -> PrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=1024 if kid == "short" else 2048)
 
 
+def private_jwk(kid: str) -> dict[str, Any]:
+    key = private_key(kid)
+    if isinstance(key, rsa.RSAPrivateKey):
+        written = RSAAlgorithm.to_jwk(key, as_dict=True)
+    else:
+        written = ECAlgorithm.to_jwk(key, as_dict=True)
+    return {name: value for name, value in written.items() if name != "key_ops"} | {"kid": kid, "use": "sig"}
+
+
 def public_jwk(kid: str, **changes: Any) -> dict[str, Any]:
-    key = private_key(kid).public_key()
-    written = (
-        RSAAlgorithm.to_jwk(key, as_dict=True)
-        if isinstance(key, rsa.RSAPublicKey)
-        else ECAlgorithm.to_jwk(key, as_dict=True)
-    )
-    return {**written, "kid": kid, "use": "sig", **changes}
+    public = ("kty", "kid", "use", "n", "e", "crv", "x", "y")
+    return {name: value for name, value in private_jwk(kid).items() if name in public} | changes
 
 
 def token(

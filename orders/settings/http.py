@@ -75,7 +75,7 @@ class AuthSettings(Settings):
     jwks_refresh: Positive = Field(
         timedelta(minutes=5),
         alias="AUTH_JWKS_REFRESH",
-        description="how long keys are kept before they are asked for anew",
+        description="how long keys are kept; they are asked for anew after half of it",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import pytest
 from api.auth import MAX_KEYS
 from tests.api.conftest import Asking, bearer, look_up
 from tests.examples import body
-from tests.issuer import Issuer, public_jwk, token
+from tests.issuer import Issuer, private_jwk, public_jwk, token
 
 
 async def test_all_who_come_first_wait_for_one_request_to_the_issuer(asking: Asking, issuer: Issuer) -> None:
@@ -75,10 +75,21 @@ async def test_the_last_keys_of_an_issuer_that_is_away_go_on_serving(
     assert "the keys that it had last go on serving" in caplog.text
 
 
+async def test_a_key_that_was_withdrawn_while_nobody_asked_is_not_believed_once_more(
+    asking: Asking, issuer: Issuer
+) -> None:
+    http = asking(AUTH_JWKS_REFRESH="0.2")
+    assert (await look_up(http, token())).status_code == 404
+    issuer.keys = [public_jwk("ec")]
+    await asyncio.sleep(0.3)
+    assert (await look_up(http, token())).status_code == 401
+
+
 async def test_who_has_a_known_key_does_not_wait_for_an_issuer_that_hangs(asking: Asking, issuer: Issuer) -> None:
-    http = asking(cooldown=0, AUTH_JWKS_REFRESH="0.001")
+    http = asking(cooldown=0, AUTH_JWKS_REFRESH="4")
     assert (await look_up(http, token())).status_code == 404
     issuer.delay.clear()
+    await asyncio.sleep(2.1)
     async with asyncio.timeout(3):
         for _ in range(5):
             assert (await look_up(http, token())).status_code == 404
@@ -114,7 +125,7 @@ async def test_an_answer_that_is_no_set_of_keys_is_as_none(
         public_jwk("rsa", alg="ES256"),
         public_jwk("rsa", kty="EC"),
         {"kty": "oct", "kid": "rsa", "alg": "RS256", "k": "c2VjcmV0"},
-        {**public_jwk("rsa"), "d": "AQAB"},
+        private_jwk("rsa"),
     ],
     ids=["for encryption", "another algorithm", "a wrong algorithm", "a wrong kind", "a secret", "a private key"],
 )
