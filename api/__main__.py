@@ -11,10 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.auth import Gatekeeper
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
 from orders.settings import (
     ApiSettings,
+    AuthSettings,
     DatabaseSettings,
     LifecycleSettings,
     TemporalSettings,
@@ -38,6 +40,7 @@ def main() -> int:
     try:
         set_up_logging()
         settings = load(ApiSettings)
+        gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(settings.host))
         for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings, WebhookSettings):
             load(concern)
     except InvalidSetting as error:
@@ -46,7 +49,11 @@ def main() -> int:
     # Uvicorn, once it has drained, sends itself the signal that told it to: that one is not to count.
     signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(
-        create_app(settings), host=settings.host, port=settings.port, log_config=None, timeout_graceful_shutdown=10
+        create_app(settings, gatekeeper=gatekeeper),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        timeout_graceful_shutdown=10,
     )
     with suppress(KeyboardInterrupt):
         Server(config).run()

@@ -10,12 +10,13 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api.dependencies import Services
+from api.auth import Gatekeeper
+from api.dependencies import Services, describe_scopes
 from api.errors import add_error_handlers
 from api.middleware import Limits
 from api.problems import TRACE_HEADER, describe_problems
 from api.routes import following, health, messages, orders, stats, webhooks
-from orders.settings import ApiSettings, load
+from orders.settings import ApiSettings, AuthSettings, load
 
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT"],
@@ -37,13 +38,19 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: ApiSettings | None = None, services: Services | None = None) -> FastAPI:
-    """Make the application, with the given services or with those that the environment describes.
+def create_app(
+    settings: ApiSettings | None = None, services: Services | None = None, gatekeeper: Gatekeeper | None = None
+) -> FastAPI:
+    """Make the application, with the given services and gatekeeper or with those that the environment describes.
 
     Raises:
-        InvalidSetting: a setting can't be used.
+        InvalidSetting: a setting can't be used, or anybody could do anything.
     """
     settings = settings or load(ApiSettings)
+    if gatekeeper is None:
+        # Which server will listen, and where, is not known here: the default says nothing about it.
+        host = settings.host if "host" in settings.model_fields_set else None
+        gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(host))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,6 +73,7 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.gatekeeper = gatekeeper
     app.state.max_body = settings.max_body
     for part in (orders, following, messages, webhooks, stats, health):
         app.include_router(part.router)
@@ -73,5 +81,6 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
     app.add_middleware(Limits, timeout=settings.timeout, max_headers=settings.max_headers)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
+    describe_scopes(app)
     describe_problems(app)
     return app

@@ -25,7 +25,7 @@ from pydantic import (
 from orders.contracts import CarrierEvent, PaymentNotice
 from orders.details import Address, OrderDetails, OrderLine
 from orders.errors import InvalidAmount
-from orders.model import ShipmentStatus
+from orders.model import STRIPE, ShipmentStatus
 from orders.money import Money, exponent_of
 
 MAX_TOTAL = 2**53 - 1
@@ -269,7 +269,7 @@ class StripeEventBody(BaseModel):
         problem = _PROBLEMS.get(self.type)
         if self.type == "charge.refund.updated" and self._object.get("status") == "failed":
             problem = _PROBLEMS["refund.failed"]
-        return PaymentNotice(self.id, self.type, str(self._object.get("id", ""))[:255], problem, "stripe", trace_id)
+        return PaymentNotice(self.id, self.type, str(self._object.get("id", ""))[:255], problem, STRIPE, trace_id)
 
     @property
     def _object(self) -> dict[str, Any]:

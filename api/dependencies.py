@@ -7,11 +7,13 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, FastAPI, Path, Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
 from temporalio.client import Client
 
+from api.auth import Gatekeeper, Pass, Scope
 from api.errors import UnknownOrder
 from api.feed import EventFeed
 from api.preconditions import IfMatch, Key, unquoted, versions_of
@@ -36,6 +38,12 @@ from orders.temporal import connect, ping
 
 PATIENCE = timedelta(seconds=2)
 """How long a probe, or who asks for statistics, waits for a dependency."""
+BEARER = HTTPBearer(
+    scheme_name="token",
+    bearerFormat="JWT",
+    description="one of the scopes that an operation names is enough",
+    auto_error=False,
+)
 
 
 @dataclass(frozen=True)
@@ -130,9 +138,59 @@ async def webhooks(request: Request) -> WebhookSettings:
     return (await services(request)).webhooks
 
 
-async def caller(request: Request) -> Origin:
+async def trace(request: Request) -> str:
+    """Name the trace in the course of which is asked."""
+    found: str = request.state.trace_id
+    return found
+
+
+async def admitted(request: Request) -> Pass:
+    """Say who asks, and what they may do.
+
+    Raises:
+        Unauthenticated: nobody that can be believed.
+        IssuerUnavailable: their token can't be checked.
+    """
+    gatekeeper: Gatekeeper = request.app.state.gatekeeper
+    found = await BEARER(request)
+    return await gatekeeper.admit(found.credentials if found else None)
+
+
+async def permitted(
+    needed: SecurityScopes, who: Annotated[Pass, Depends(admitted)], _: Annotated[object, Depends(BEARER)]
+) -> None:
+    """Let pass who has one of the scopes that the route names; ``BEARER`` is there for the OpenAPI document.
+
+    Raises:
+        Forbidden: they have none of them.
+    """
+    who.check(needed.scopes)
+
+
+def needs(*scopes: Scope) -> Any:
+    """Have a route ask for a token with one of these scopes, before it looks at anything but the form of its body."""
+    return Security(permitted, scopes=scopes)
+
+
+def describe_scopes(app: FastAPI) -> None:
+    """Say in the OpenAPI document that one of a route's scopes is enough."""
+    without = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = without()
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            if needed := operation.get("security"):
+                # FastAPI puts them into one requirement, and all that stands in one is needed.
+                one_each = [{name: [scope]} for need in needed for name, scopes in need.items() for scope in scopes]
+                operation["security"] = one_each
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def caller(request: Request, who: Annotated[Pass, Depends(admitted)]) -> Origin:
     """Name the caller, and the trace in the course of which it asks."""
-    return Origin("anonymous", request.state.trace_id)
+    return Origin(who.subject, request.state.trace_id)
 
 
 async def known_form(
@@ -170,5 +228,6 @@ Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
 Feed = Annotated[EventFeed, Depends(feed)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
+TraceId = Annotated[str, Depends(trace)]
 Caller = Annotated[Origin, Depends(caller)]
 Sender = Annotated[Sent, Depends(sender)]

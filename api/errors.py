@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.auth import Forbidden, IssuerUnavailable, Unauthenticated
 from api.problems import RETRY_AFTER, problem, problem_of_status
 from api.schemas import FieldProblem
 from orders import deadline
@@ -55,6 +56,9 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Forged, _forged)
     app.add_exception_handler(Overloaded, _overloaded)
+    app.add_exception_handler(Unauthenticated, _unauthenticated)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(IssuerUnavailable, _issuer_unavailable)
     app.add_exception_handler(DependencyUnavailable, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -103,6 +107,22 @@ async def _forged(request: Request, error: Exception) -> JSONResponse:
 async def _overloaded(request: Request, error: Exception) -> JSONResponse:
     logger.warning("%s %s: %s", request.method, request.url.path, error)
     return problem(request, "overloaded", f"{error}; nothing was done", headers=RETRY_AFTER)
+
+
+async def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Unauthenticated)
+    return problem(request, "unauthenticated", str(error), headers={"WWW-Authenticate": error.challenge})
+
+
+async def _forbidden(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Forbidden)
+    return problem(request, "forbidden", str(error), headers={"WWW-Authenticate": error.challenge})
+
+
+async def _issuer_unavailable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, IssuerUnavailable)
+    detail = f"{error.name} can't be reached now, so nothing was done; try again"
+    return problem(request, "unavailable", detail, headers=RETRY_AFTER)
 
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:

@@ -27,6 +27,8 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "malformed": Kind(400, "Malformed body"),
+    "unauthenticated": Kind(401, "Not authenticated"),
+    "forbidden": Kind(403, "Not allowed"),
     "forged": Kind(403, "Not signed"),
     "not-found": Kind(404, "Not found"),
     "method-not-allowed": Kind(405, "Method not allowed"),
@@ -85,7 +87,8 @@ def _answer(
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe these problems in the OpenAPI document."""
+    """Describe these problems, and those that every request may meet, in the OpenAPI document."""
+    statuses = tuple(sorted({*statuses, 431, 500, 503, 504}))
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orders.details import Address, OrderDetails, OrderLine
-from orders.model import Event, ShipmentStatus
+from orders.model import CARRIER, PAYMENT_PROVIDER, Event, ShipmentStatus
 from orders.money import Money
 from orders.order import Order
 from orders.policy import Patience, Policy
@@ -149,7 +149,7 @@ class PaymentNotice:
     kind: str
     reference: str
     problem: str | None = None
-    actor: str = "payment provider"
+    actor: str = PAYMENT_PROVIDER
     trace_id: str | None = None
 
 
@@ -161,7 +161,7 @@ class CarrierEvent:
     status: ShipmentStatus
     at: datetime
     note: str | None = None
-    actor: str = "carrier"
+    actor: str = CARRIER
     trace_id: str | None = None
 
 

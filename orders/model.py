@@ -18,6 +18,14 @@ PAYMENT, SHIPMENT = "payment", "shipment"
 """The axes on which an order can be stuck."""
 SYSTEM = "system"
 """The actor of what the lifecycle does by itself."""
+TEMPORAL = "temporal"
+"""The actor of what comes by way of Temporal's own tools."""
+CARRIER, PAYMENT_PROVIDER, STRIPE = "carrier", "payment provider", "stripe"
+"""The actors of what partners tell by themselves."""
+ANONYMOUS = "anonymous"
+"""The actor of what is asked where nobody has to say who asks."""
+RESERVED_ACTORS = frozenset({SYSTEM, TEMPORAL, CARRIER, PAYMENT_PROVIDER, STRIPE, ANONYMOUS})
+"""The names that no caller may go by: the audit trail would say that somebody else did it."""
 
 
 class OrderStatus(StrEnum):

@@ -30,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for concern in CONCERNS:
         for each in concern.model_fields.values():
             os.environ.pop(str(each.alias), None)
+    # An API in the tests' own process is asked by nobody else.
+    os.environ["API_HOST"] = "127.0.0.1"
     is_spread = hasattr(config, "workerinput")
     only_units = bool(config.args) and all("tests/unit" in argument for argument in config.args)
     if not is_spread and not only_units and not config.option.collectonly:

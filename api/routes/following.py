@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
-from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.types import Receive, Scope, Send
 
-from api.dependencies import Feed, LiveProgress, OrderId, Orders
+from api.auth import Scope
+from api.dependencies import Feed, LiveProgress, OrderId, Orders, needs
+from api.event_stream import STREAM, VARY, EventStream
 from api.exact_json import ExactJsonRoute
 from api.feed import Follower
 from api.media_types import wants
@@ -21,17 +18,10 @@ from api.middleware import prolong
 from api.problems import responses
 from api.schemas import EventList, EventView, ProgressView
 from orders.ledger.reader import Trail
-from orders.model import Event
 
 MAX_WAIT = 25
 """The longest wait for an answer, in seconds: gateways give up after 29 or 30 (AWS API Gateway's manual, "Quotas")."""
-KEEP_ALIVE = 15.0
-"""How often, in seconds, a stream gives a sign of life (HTML standard, section 9.2.7)."""
-RECONNECT_AFTER = 1000
-"""How long, in milliseconds, a client whose stream breaks waits before it comes again."""
 MAX_SEQ = 2**31 - 1
-STREAM = "text/event-stream"
-VARY = {"Vary": "Accept"}
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
 _EXAMPLE = 'retry: 1000\n\ndata: {"seq":1,"type":"received","at":"2026-01-02T03:04:05Z",…}\nid: 1\n\n'
@@ -41,39 +31,17 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     204: {"description": f"To `Accept: {STREAM}`: the order is at its end and there is nothing newer; don't reconnect"},
-    **responses(404, 422, 431, 503, 504),
+    **responses(401, 403, 404, 422),
 }
 
 
-class EventStream(StreamingResponse):
-    """A trail and what follows on it, as server-sent events (HTML standard, section 9.2), until the order's end."""
-
-    media_type = STREAM
-
-    def __init__(self, trail: Trail, following: AbstractContextManager[Follower]) -> None:
-        super().__init__((), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **VARY})
-        self._trail, self._following = trail, following
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; who is one too many hears so before it begins, and nobody is left waiting when it breaks."""
-        with self._following as follower:
-            self.body_iterator = _messages(self._trail, follower)
-            await super().__call__(scope, receive, send)
-
-
-async def _messages(trail: Trail, follower: Follower) -> AsyncIterator[bytes]:
-    yield format_sse_event(retry=RECONNECT_AFTER) + b"".join(map(_message, trail.events))
-    while not (trail.is_over or follower.is_dismissed):
-        trail = await follower.next(KEEP_ALIVE)
-        yield b"".join(map(_message, trail.events)) or KEEPALIVE_COMMENT
-
-
-def _message(event: Event) -> bytes:
-    # Without a name, which would keep it from EventSource.onmessage.
-    return format_sse_event(data_str=EventView.of(event).model_dump_json(), id=str(event.seq))
-
-
-@router.get("/{order_id}/events", operation_id="listOrderEvents", response_model=EventList, responses=_ANSWERS)
+@router.get(
+    "/{order_id}/events",
+    operation_id="listOrderEvents",
+    response_model=EventList,
+    dependencies=[needs(Scope.READ)],
+    responses=_ANSWERS,
+)
 async def events(
     order_id: OrderId,
     orders: Orders,
@@ -124,7 +92,12 @@ async def _dismiss_when_gone(request: Request, follower: Follower) -> None:
     follower.dismiss()
 
 
-@router.get("/{order_id}/progress", operation_id="getOrderProgress", responses=responses(404, 422, 431, 503, 504))
+@router.get(
+    "/{order_id}/progress",
+    operation_id="getOrderProgress",
+    dependencies=[needs(Scope.READ)],
+    responses=responses(401, 403, 404, 422),
+)
 async def progress(order_id: OrderId, live: LiveProgress) -> ProgressView:
     """Say what an order is doing in this moment, what it waits for, and how often that was tried."""
     return ProgressView.of(order_id, await live.of(order_id))

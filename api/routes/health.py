@@ -19,7 +19,7 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", operation_id="getReadiness", response_model=Health, responses=responses(503))
+@router.get("/readyz", operation_id="getReadiness", response_model=Health, responses=responses())
 async def readyz(request: Request, services: Annotated[Services, Depends(services)]) -> Health | Response:
     """Answer 200 when Temporal and PostgreSQL answer, and 503 naming what does not."""
     if missing := await services.missing():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
+from api.auth import Scope
 from api.bodies import AddressBody, AmendBody, CancelBody, RetryPaymentBody, ReviewBody
-from api.dependencies import OrderId, Orders, Sender
+from api.dependencies import OrderId, Orders, Sender, needs
 from api.exact_json import ExactJsonRoute
 from api.preconditions import etag
 from api.problems import responses
@@ -24,11 +25,13 @@ from orders.contracts import (
 router = APIRouter(prefix="/orders", tags=["messages"], route_class=ExactJsonRoute)
 MESSAGE = {
     202: {"model": OrderView, "description": "Accepted; the order still works on it"},
-    **responses(400, 404, 409, 412, 413, 415, 422, 431, 503, 504),
+    **responses(400, 401, 403, 404, 409, 412, 413, 415, 422),
 }
+CHANGE = [needs(Scope.WRITE, Scope.OPERATE)]
+"""What a client may do with an order, an operator may do for it."""
 
 
-@router.post("/{order_id}/cancel", operation_id="cancelOrder", responses=MESSAGE)
+@router.post("/{order_id}/cancel", operation_id="cancelOrder", dependencies=CHANGE, responses=MESSAGE)
 async def cancel(
     order_id: OrderId, orders: Orders, sender: Sender, response: Response, body: CancelBody | None = None
 ) -> OrderView:
@@ -36,21 +39,23 @@ async def cancel(
     return await _tell(orders, order_id, CancelOrder(body.reason if body else None, *sender), response)
 
 
-@router.post("/{order_id}/review", operation_id="reviewOrder", responses=MESSAGE)
+@router.post("/{order_id}/review", operation_id="reviewOrder", dependencies=[needs(Scope.REVIEW)], responses=MESSAGE)
 async def review(order_id: OrderId, body: ReviewBody, orders: Orders, sender: Sender, response: Response) -> OrderView:
     """Decide on an order in review: let it go on, or end it."""
     message = ReviewOrder(body.decision == "approve", body.note, *sender)
     return await _tell(orders, order_id, message, response)
 
 
-@router.post("/{order_id}/amend", operation_id="amendOrder", responses=MESSAGE)
+@router.post("/{order_id}/amend", operation_id="amendOrder", dependencies=CHANGE, responses=MESSAGE)
 async def amend(order_id: OrderId, body: AmendBody, orders: Orders, sender: Sender, response: Response) -> OrderView:
     """Answer a shortage: with smaller quantities, or by taking what there is."""
     message = AmendOrder(body.quantities(), *sender)
     return await _tell(orders, order_id, message, response)
 
 
-@router.put("/{order_id}/shipping-address", operation_id="changeShippingAddress", responses=MESSAGE)
+@router.put(
+    "/{order_id}/shipping-address", operation_id="changeShippingAddress", dependencies=CHANGE, responses=MESSAGE
+)
 async def change_address(
     order_id: OrderId, body: AddressBody, orders: Orders, sender: Sender, response: Response
 ) -> OrderView:
@@ -58,7 +63,7 @@ async def change_address(
     return await _tell(orders, order_id, ChangeAddress(body.address(), *sender), response)
 
 
-@router.post("/{order_id}/payment/cancel", operation_id="cancelPayment", responses=MESSAGE)
+@router.post("/{order_id}/payment/cancel", operation_id="cancelPayment", dependencies=CHANGE, responses=MESSAGE)
 async def cancel_payment(
     order_id: OrderId, orders: Orders, sender: Sender, response: Response, body: CancelBody | None = None
 ) -> OrderView:
@@ -66,7 +71,7 @@ async def cancel_payment(
     return await _tell(orders, order_id, CancelPayment(body.reason if body else None, *sender), response)
 
 
-@router.post("/{order_id}/payment/retry", operation_id="retryPayment", responses=MESSAGE)
+@router.post("/{order_id}/payment/retry", operation_id="retryPayment", dependencies=CHANGE, responses=MESSAGE)
 async def retry_payment(
     order_id: OrderId, body: RetryPaymentBody, orders: Orders, sender: Sender, response: Response
 ) -> OrderView:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response, status
 
+from api.auth import Scope
 from api.bodies import OrderBody
-from api.dependencies import Caller, OrderId, Orders
+from api.dependencies import Caller, OrderId, Orders, needs
 from api.exact_json import ExactJsonRoute
 from api.preconditions import IfNoneMatch, Key, etag, is_known, unquoted
 from api.problems import responses
@@ -18,7 +19,8 @@ router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute
     "",
     operation_id="placeOrder",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(400, 413, 415, 422, 431, 503, 504),
+    dependencies=[needs(Scope.WRITE)],
+    responses=responses(400, 401, 403, 413, 415, 422),
 )
 async def place(
     body: OrderBody, orders: Orders, caller: Caller, request: Request, response: Response, key: Key = None
@@ -36,7 +38,8 @@ async def place(
     "/{order_id}",
     operation_id="getOrder",
     response_model=OrderView,
-    responses={304: {"description": "The order is as it was"}, **responses(404, 422, 431, 503, 504)},
+    dependencies=[needs(Scope.READ)],
+    responses={304: {"description": "The order is as it was"}, **responses(401, 403, 404, 422)},
 )
 async def get(
     order_id: OrderId, orders: Orders, response: Response, if_none_match: IfNoneMatch = None

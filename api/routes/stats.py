@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from api.dependencies import PATIENCE, Services, services
+from api.auth import Scope
+from api.dependencies import PATIENCE, Services, needs, services
 from api.problems import responses
 from api.schemas import QueueView, Stats
 from orders.deadline import remaining
@@ -15,7 +16,7 @@ from orders.temporal import queue_stats
 router = APIRouter(tags=["stats"])
 
 
-@router.get("/stats", operation_id="getStats", responses=responses(431, 503, 504))
+@router.get("/stats", operation_id="getStats", dependencies=[needs(Scope.OPERATE)], responses=responses(401, 403))
 async def stats(services: Annotated[Services, Depends(services)]) -> Stats:
     """Say of each task queue how many tasks wait and how long the oldest has, how many come and go, and who works."""
     found = await queue_stats(services.client, remaining(PATIENCE))

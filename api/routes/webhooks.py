@@ -10,18 +10,18 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from api.bodies import CarrierEventBody, StripeEventBody
-from api.dependencies import Caller, Orders, Webhooks
+from api.dependencies import Orders, TraceId, Webhooks
 from api.errors import UnknownOrder
 from api.exact_json import ExactJsonRoute
 from api.problems import responses
 from api.schemas import Heard
 from api.service import ORDER_ID
 from api.signatures import verify, verify_stripe
-from orders.model import Origin
+from orders.model import CARRIER, Origin
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=ExactJsonRoute)
-RESPONSES = responses(400, 403, 404, 409, 413, 422, 503)
+RESPONSES = responses(400, 403, 404, 409, 413, 422)
 
 
 def _body_of(model: type[BaseModel]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ async def carrier(
     request: Request,
     orders: Orders,
     webhooks: Webhooks,
-    caller: Caller,
+    trace_id: TraceId,
     signature: Annotated[str | None, Header(alias="Webhook-Signature", description="`t=SECONDS,v1=HEX`")] = None,
 ) -> Heard:
     """Hear from a carrier where a parcel is; the same event may come twice, late, and in any order."""
@@ -51,7 +51,7 @@ async def carrier(
     body = _parse(CarrierEventBody, await _json(request))
     if not ORDER_ID.fullmatch(body.shipment.rpartition(":")[0]):
         raise UnknownOrder(body.shipment)
-    reason = await orders.hear_carrier(body.shipment, body.event(caller.trace_id), Origin("carrier", caller.trace_id))
+    reason = await orders.hear_carrier(body.shipment, body.event(trace_id), Origin(CARRIER, trace_id))
     return Heard(accepted=reason is None, reason=reason)
 
 
@@ -66,7 +66,7 @@ async def payments(
     request: Request,
     orders: Orders,
     webhooks: Webhooks,
-    caller: Caller,
+    trace_id: TraceId,
     signature: Annotated[str | None, Header(alias="Stripe-Signature")] = None,
 ) -> Heard:
     """Hear from Stripe what became of money: put on the order's record, and marked as stuck where it needs somebody."""
@@ -79,7 +79,7 @@ async def payments(
     if order_id is None or not ORDER_ID.fullmatch(order_id):
         return Heard(accepted=False, reason="it is of no order of ours")
     try:
-        reason = await orders.hear_provider(order_id, body.notice(caller.trace_id))
+        reason = await orders.hear_provider(order_id, body.notice(trace_id))
     except UnknownOrder as error:
         # To come again would not help.
         return Heard(accepted=False, reason=str(error))

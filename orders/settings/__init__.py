@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orders.errors import InvalidSetting
 from orders.settings.base import Settings
-from orders.settings.http import ApiSettings, WebhookSettings
+from orders.settings.http import ApiSettings, AuthSettings, WebhookSettings
 from orders.settings.lifecycle import LifecycleSettings
 from orders.settings.partners import PartnerSettings
 from orders.settings.processes import ClientSettings, LogSettings, StackSettings, WorkerSettings
@@ -21,6 +21,7 @@ from orders.settings.servers import DatabaseSettings, TemporalSettings
 __all__ = [
     "CONCERNS",
     "ApiSettings",
+    "AuthSettings",
     "ClientSettings",
     "DatabaseSettings",
     "LifecycleSettings",
@@ -39,6 +40,7 @@ CONCERNS: tuple[type[Settings], ...] = (
     DatabaseSettings,
     LifecycleSettings,
     ApiSettings,
+    AuthSettings,
     WorkerSettings,
     PartnerSettings,
     WebhookSettings,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
-from orders.settings.base import Positive, Secrets, Settings, as_list
+from orders.errors import InvalidSetting
+from orders.settings.base import NotNegative, Positive, Secrets, Settings, as_list
 
 
 def _are_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -50,6 +54,77 @@ class ApiSettings(Settings):
         ge=1,
         description="how many clients may wait for the events of orders at once, in one process",
     )
+
+
+def _trustworthy(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or (parts.scheme != "https" and not _is_loopback(parts.hostname)):
+        raise ValueError("write https://…; http:// is for this machine's own addresses")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class AuthSettings(Settings):
+    """Who may ask the API."""
+
+    mode: Literal["none", "jwt"] = Field(
+        "none",
+        alias="AUTH_MODE",
+        description="`jwt`: whoever shows a token of AUTH_ISSUER, for what its scopes allow; `none`: anybody, for "
+        "everything, which is accepted only where API_HOST is an address of this machine alone",
+    )
+    none_i_mean_it: bool = Field(
+        default=False,
+        alias="AUTH_NONE_I_MEAN_IT",
+        description="`true` accepts AUTH_MODE=none on any address: something in front says who may ask",
+    )
+    issuer: str | None = Field(None, alias="AUTH_ISSUER", description="who makes the tokens: their `iss`, exactly")
+    audience: Annotated[tuple[str, ...], NoDecode, BeforeValidator(as_list)] = Field(
+        (), alias="AUTH_AUDIENCE", description="for whom they are made: one of their `aud`; several with commas"
+    )
+    jwks_url: Annotated[str, AfterValidator(_trustworthy)] | None = Field(
+        None,
+        alias="AUTH_JWKS_URL",
+        pattern="^https?://",
+        description="where the issuer's public keys are (JWKS), by https; by http on this machine only",
+    )
+    clock_skew: Annotated[NotNegative, Field(le=timedelta(minutes=5))] = Field(
+        timedelta(seconds=30),
+        alias="AUTH_CLOCK_SKEW",
+        description="how far the issuer's clock may be from this one, at most 5 minutes",
+    )
+    jwks_refresh: Positive = Field(
+        timedelta(minutes=5),
+        alias="AUTH_JWKS_REFRESH",
+        description="how long keys are kept; they are asked for anew after half of it",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        needed = {"AUTH_ISSUER": self.issuer, "AUTH_AUDIENCE": self.audience, "AUTH_JWKS_URL": self.jwks_url}
+        for name, value in needed.items():
+            if self.mode == "jwt" and not value:
+                raise PydanticCustomError(name, "is needed with AUTH_MODE=jwt")
+        return self
+
+    def for_api_at(self, host: str | None) -> Self:
+        """Return these settings if an API that listens on this address can have them; None is an unknown address.
+
+        Raises:
+            InvalidSetting: anybody could do anything.
+        """
+        if self.mode == "none" and not self.none_i_mean_it and not (host and _is_loopback(host)):
+            where = f"with API_HOST={host}" if host else "behind a server whose address API_HOST does not say"
+            raise InvalidSetting(
+                f"AUTH_MODE: none lets anybody do anything {where}: set jwt, or AUTH_NONE_I_MEAN_IT=true as well"
+            )
+        return self
 
 
 class WebhookSettings(Settings):

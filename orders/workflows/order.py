@@ -28,7 +28,17 @@ with workflow.unsafe.imports_passed_through():
         ShipmentReport,
         ShipmentTrouble,
     )
-    from orders.model import FINAL, PAYMENT, SHIPMENT, EventType, OrderStatus, Origin, PaymentStatus, ShipmentStatus
+    from orders.model import (
+        FINAL,
+        PAYMENT,
+        SHIPMENT,
+        TEMPORAL,
+        EventType,
+        OrderStatus,
+        Origin,
+        PaymentStatus,
+        ShipmentStatus,
+    )
     from orders.policy import CaptureMode
     from orders.progress import Progress, progress
     from orders.workflows.cashier import Cashier
@@ -40,8 +50,7 @@ with workflow.unsafe.imports_passed_through():
 
 E = EventType
 
-OUTSIDE = Origin("temporal")
-"""The actor of what comes by way of Temporal's own tools."""
+OUTSIDE = Origin(TEMPORAL)
 MAX_NOTICES = 100
 """How many news of the payment provider an order puts on record."""
 UNPAID_GOODS = "the goods are on their way and their money can't be taken: offer another payment method"

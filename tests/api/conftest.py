@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,19 +18,22 @@ import pytest
 from temporalio.client import Client
 
 from api.app import create_app
+from api.auth import Gatekeeper
 from api.dependencies import Services
 from orders.contracts import ORDERS_QUEUE
 from orders.ledger.engine import Database
 from orders.policy import Policy, ReviewMode
 from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WebhookSettings, WorkerSettings, load
 from orders.temporal import connect
-from tests.examples import body
+from tests.examples import body, new_id
+from tests.issuer import Issuer, issuer_of_tokens
 from workers.queues import QUEUES
 from workers.runner import worker
 
 NO_REVIEW = Policy(review_mode=ReviewMode.OFF)
 CARRIER_SECRETS = ["an old secret of the carrier", "a new secret of the carrier"]
 STRIPE_SECRET = "whsec_0123456789abcdef"
+Asking = Callable[..., httpx2.AsyncClient]
 
 
 def signed(event: Any, secret: str = CARRIER_SECRETS[1], age: int = 0) -> dict[str, Any]:
@@ -74,8 +77,8 @@ class Api:
         return [event["type"] for event in answer.json()["data"]]
 
 
-def http_of(services: Services) -> httpx2.AsyncClient:
-    app = create_app(load(ApiSettings), services)
+def http_of(services: Services, gatekeeper: Gatekeeper | None = None) -> httpx2.AsyncClient:
+    app = create_app(load(ApiSettings), services, gatekeeper)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="http://api")
 
@@ -144,3 +147,32 @@ async def travelling(
 async def travelling_api(travelling: Callable[[Policy], Services]) -> AsyncIterator[Api]:
     async with http_of(travelling(NO_REVIEW)) as http:
         yield Api(http)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with issuer_of_tokens() as running:
+        yield running
+
+
+@pytest.fixture
+async def asking(issuer: Issuer, services_with: Callable[[Policy], Services]) -> AsyncIterator[Asking]:
+    """An API that believes the issuer; settings, and how often it may ask, can be given."""
+    async with AsyncExitStack() as running:
+
+        def start(cooldown: float = 5, **settings: str) -> httpx2.AsyncClient:
+            gatekeeper = Gatekeeper(issuer.settings(**settings), timedelta(seconds=cooldown))
+            http = http_of(services_with(NO_REVIEW), gatekeeper)
+            running.push_async_callback(http.aclose)
+            return http
+
+        yield start
+
+
+def bearer(shown: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {shown}"}
+
+
+async def look_up(http: httpx2.AsyncClient, shown: str) -> httpx2.Response:
+    """Ask for an order that isn't there: 404 says that the token was believed."""
+    return await http.get(f"/orders/{new_id()}", headers=bearer(shown))

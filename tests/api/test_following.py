@@ -16,10 +16,10 @@ import httpx2
 import pytest
 import uvicorn
 
+from api import event_stream
 from api.app import create_app
 from api.dependencies import Services
 from api.feed import EventFeed
-from api.routes import following
 from orders.contracts import RecordRefusal
 from orders.ledger import reader as ledger_reader
 from orders.ledger.reader import LedgerReader
@@ -164,7 +164,7 @@ async def test_what_is_refused_after_the_end_is_streamed_once_and_not_waited_for
 
 
 async def test_a_quiet_stream_gives_signs_of_life(patient_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE", 0.05)
     order_id, address = await in_review(patient_api)
     streaming = asyncio.create_task(patient_api.http.get(address, headers=STREAM))
     await asyncio.sleep(0.3)

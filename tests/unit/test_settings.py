@@ -12,6 +12,7 @@ from orders.policy import Policy
 from orders.settings import (
     CONCERNS,
     ApiSettings,
+    AuthSettings,
     ClientSettings,
     DatabaseSettings,
     LifecycleSettings,
@@ -22,6 +23,13 @@ from orders.settings import (
     WebhookSettings,
     load,
 )
+
+TOKENS = {
+    "AUTH_MODE": "jwt",
+    "AUTH_ISSUER": "https://issuer.example/",
+    "AUTH_AUDIENCE": "orders-api, other-api",
+    "AUTH_JWKS_URL": "https://issuer.example/keys",
+}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,15 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (PartnerSettings, "FAULTS_ERROR_RATE", "-0.1"),
         (PartnerSettings, "FAULTS_STEPS", "authorize,dance"),
         (WebhookSettings, "CARRIER_WEBHOOK_SECRETS", "short"),
+        (AuthSettings, "AUTH_MODE", "maybe"),
+        (AuthSettings, "AUTH_JWKS_URL", "http://issuer.example/keys"),
+        (AuthSettings, "AUTH_JWKS_URL", "file:///etc/keys"),
+        (AuthSettings, "AUTH_JWKS_URL", "https:///keys"),
+        (AuthSettings, "AUTH_JWKS_URL", "http://127.0.0.1.issuer.example/keys"),
+        (AuthSettings, "AUTH_JWKS_URL", "http://127.0.0.1@issuer.example/keys"),
+        (AuthSettings, "AUTH_CLOCK_SKEW", "301"),
+        (AuthSettings, "AUTH_JWKS_REFRESH", "0"),
+        (AuthSettings, "AUTH_NONE_I_MEAN_IT", "perhaps"),
         (LogSettings, "LOG_LEVEL", "loud"),
         (ClientSettings, "ORDERS_URL", "localhost:8000"),
     ],
@@ -82,6 +99,9 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(
             "FAULTS_HANG_RATE",
         ),
         (PartnerSettings, {"FAULTS_ERROR_RATE": "0.5", "FAULTS_HANG_RATE": "0.5"}, "FAULTS_ERROR_RATE"),
+        (AuthSettings, TOKENS | {"AUTH_ISSUER": ""}, "AUTH_ISSUER"),
+        (AuthSettings, TOKENS | {"AUTH_AUDIENCE": " , "}, "AUTH_AUDIENCE"),
+        (AuthSettings, TOKENS | {"AUTH_JWKS_URL": ""}, "AUTH_JWKS_URL"),
     ],
 )
 def test_values_that_do_not_go_together_are_one_line_that_names_the_one_to_change(
@@ -118,6 +138,31 @@ def test_lists_are_written_with_commas_and_secrets_are_not_shown(monkeypatch: py
     webhooks = load(WebhookSettings)
     assert [len(secret.get_secret_value()) for secret in webhooks.carrier_secrets] == [23, 20]
     assert "secret of" not in repr(webhooks)
+
+
+@pytest.mark.parametrize("url", ["https://issuer.example/keys", "http://localhost:1/keys", "http://[::1]:1/keys"])
+def test_tokens_have_an_issuer_audiences_and_keys(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    for variable, value in (TOKENS | {"AUTH_JWKS_URL": url}).items():
+        monkeypatch.setenv(variable, value)
+    auth = load(AuthSettings)
+    assert (auth.issuer, auth.audience, auth.jwks_url) == (
+        "https://issuer.example/",
+        ("orders-api", "other-api"),
+        url,
+    )
+    assert auth.for_api_at("0.0.0.0") is auth
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_nobody_needs_a_token_where_only_this_machine_can_ask(host: str) -> None:
+    assert load(AuthSettings).for_api_at(host).mode == "none"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "localhost.example", "", None])
+def test_nobody_needs_a_token_elsewhere_only_when_that_is_said_twice(host: str | None) -> None:
+    with pytest.raises(InvalidSetting, match=r"^AUTH_MODE: .*AUTH_NONE_I_MEAN_IT=true"):
+        load(AuthSettings).for_api_at(host)
+    assert load(AuthSettings, AUTH_NONE_I_MEAN_IT="true").for_api_at(host).mode == "none"
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
