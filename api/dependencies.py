@@ -14,7 +14,9 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Request
 from temporalio.client import Client
 
+from api.cursors import Cursors
 from api.errors import UnknownOrder
+from api.lists import OrderLists
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService
 from orders.errors import DependencyUnavailable, InvalidSetting
@@ -48,6 +50,7 @@ class Services:
     orders: OrderService
     progress: ProgressService
     webhooks: WebhookSettings
+    lists: OrderLists
 
     @classmethod
     async def from_settings(cls, settings: ApiSettings) -> Services:
@@ -57,19 +60,29 @@ class Services:
             InvalidSetting: a setting can't be used.
         """
         client = await connect(load(TemporalSettings), lazy=True)
-        database = Database(load(DatabaseSettings))
+        database_settings = load(DatabaseSettings)
+        database = Database(database_settings)
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         if webhooks.stripe_secrets and find_spec("stripe") is None:
             raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")
-        return cls.of(client, database, policy, settings.timeout, webhooks)
+        cursors = Cursors.of(settings.cursor_secret, database_settings.url)
+        return cls.of(client, database, policy, settings.timeout, webhooks, cursors)
 
     @classmethod
     def of(
-        cls, client: Client, database: Database, policy: Policy, timeout: timedelta, webhooks: WebhookSettings
+        cls,
+        client: Client,
+        database: Database,
+        policy: Policy,
+        timeout: timedelta,
+        webhooks: WebhookSettings,
+        cursors: Cursors,
     ) -> Services:
         """Put the API together from what is there."""
-        orders = OrderService(client, LedgerReader(database), policy, timeout)
-        return cls(client, database, orders, ProgressService(client, orders), webhooks)
+        reader = LedgerReader(database)
+        orders = OrderService(client, reader, policy, timeout)
+        progress, lists = ProgressService(client, orders), OrderLists(reader, cursors)
+        return cls(client, database, orders, progress, webhooks, lists)
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""
@@ -112,6 +125,11 @@ async def live_progress(request: Request) -> ProgressService:
     return (await services(request)).progress
 
 
+async def lists(request: Request) -> OrderLists:
+    """Give a route the lists of orders."""
+    return (await services(request)).lists
+
+
 async def webhooks(request: Request) -> WebhookSettings:
     """Give a route what partners sign with."""
     return (await services(request)).webhooks
@@ -142,5 +160,6 @@ async def known_form(
 OrderId = Annotated[str, Depends(known_form)]
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
+Lists = Annotated[OrderLists, Depends(lists)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
 Caller = Annotated[Origin, Depends(caller)]

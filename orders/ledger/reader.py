@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from orders.details import Address, OrderDetails, OrderLine
 from orders.ledger.engine import Database
+from orders.ledger.lists import OrderFilter, Position, page_of
 from orders.ledger.tables import events, orders, payments, shipments
 from orders.model import Event, EventType, OrderStatus, PaymentStatus, ShipmentStatus
 from orders.order import Holding, Order, Shipment
@@ -30,6 +31,12 @@ _ORDER = select(
 )
 
 
+def listing(wanted: OrderFilter, after: Position | None, limit: int) -> Select[Any]:
+    """Select the first orders behind a position, newest first; what belongs to them is looked up for these alone."""
+    page = page_of(wanted, after, limit)
+    return _ORDER.join(page, page.c.id == orders.c.id).order_by(page.c.created_at.desc(), page.c.id.desc())
+
+
 class LedgerReader:
     """The reading side, used by the API."""
 
@@ -45,6 +52,16 @@ class LedgerReader:
         query = _ORDER.where(orders.c.id == order_id)
         row = await self._database.run_async(lambda connection: connection.execute(query).one_or_none())
         return _order(row) if row else None
+
+    async def page(self, wanted: OrderFilter, after: Position | None, limit: int) -> list[Order]:
+        """Return the first orders behind a position, newest first.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        query = listing(wanted, after, limit)
+        rows = await self._database.run_async(lambda connection: connection.execute(query).all())
+        return [_order(row) for row in rows]
 
     async def order_paid_by(self, reference: str) -> str | None:
         """Return the id of the order that a payment is for, by the provider's reference.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from orders.settings.base import Positive, Secrets, Settings
 
@@ -20,6 +20,13 @@ class ApiSettings(Settings):
         alias="API_TIMEOUT",
         description="how long a request waits for Temporal; with DATABASE_TIMEOUT and a second, for reading what "
         "became of it, it must stay below the limit of the gateway in front",
+    )
+    cursor_secret: SecretStr | None = Field(
+        None,
+        alias="API_CURSOR_SECRET",
+        min_length=16,
+        description="what the cursors of lists are signed with, 16 characters or more, the same for every replica; "
+        "without one it is made from DATABASE_URL",
     )
 
 
