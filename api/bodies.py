@@ -78,6 +78,7 @@ Sku = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Z
 PaymentMethod = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
 Country = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{2}$")]
 Currency = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{3}$")]
+Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Price = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), NoControls]
 MetadataValue = Annotated[str, StringConstraints(max_length=500), NoControls]
@@ -115,7 +116,7 @@ class OrderBody(Body):
     """An order to place."""
 
     customer_name: Name = Field(examples=["John Doe"])
-    customer_email: Annotated[str, Field(max_length=254, examples=["john@example.com"]), AfterValidator(_email)]
+    customer_email: Email = Field(examples=["john@example.com"])
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=500)]
     shipping_address: AddressBody
     currency: Currency = Field(default="USD", description="ISO 4217", examples=["USD"])

@@ -14,8 +14,10 @@ from fastapi.security import HTTPBearer, SecurityScopes
 from temporalio.client import Client
 
 from api.auth import Gatekeeper, Pass, Scope
+from api.cursors import Cursors
 from api.errors import UnknownOrder
 from api.feed import EventFeed
+from api.lists import OrderLists
 from api.preconditions import IfMatch, Key, unquoted, versions_of
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService, terms
@@ -56,6 +58,7 @@ class Services:
     progress: ProgressService
     webhooks: WebhookSettings
     feed: EventFeed
+    lists: OrderLists
 
     @classmethod
     async def from_settings(cls, settings: ApiSettings) -> Services:
@@ -65,11 +68,13 @@ class Services:
             InvalidSetting: a setting can't be used.
         """
         client = await connect(load(TemporalSettings), lazy=True)
-        database = Database(load(DatabaseSettings))
+        database_settings = load(DatabaseSettings)
+        database = Database(database_settings)
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         if webhooks.stripe_secrets and find_spec("stripe") is None:
             raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")
-        return cls.of(client, database, policy, settings.timeout, webhooks, settings.max_waiting)
+        cursors = Cursors.of(settings.cursor_secret, database_settings.url)
+        return cls.of(client, database, policy, settings.timeout, webhooks, cursors, settings.max_waiting)
 
     @classmethod
     def of(
@@ -79,13 +84,14 @@ class Services:
         policy: Policy,
         timeout: timedelta,
         webhooks: WebhookSettings,
+        cursors: Cursors,
         max_waiting: int = 1000,
     ) -> Services:
         """Put the API together from what is there."""
-        ledger = LedgerReader(database)
-        orders = OrderService(client, ledger, policy, timeout)
-        feed = EventFeed(ledger, max_waiting)
-        return cls(client, database, orders, ProgressService(client, orders), webhooks, feed)
+        reader = LedgerReader(database)
+        orders = OrderService(client, reader, policy, timeout)
+        progress, lists = ProgressService(client, orders), OrderLists(reader, cursors)
+        return cls(client, database, orders, progress, webhooks, EventFeed(reader, max_waiting), lists)
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""
@@ -131,6 +137,11 @@ async def live_progress(request: Request) -> ProgressService:
 async def feed(request: Request) -> EventFeed:
     """Give a route what brings new events to those who wait for them."""
     return (await services(request)).feed
+
+
+async def lists(request: Request) -> OrderLists:
+    """Give a route the lists of orders."""
+    return (await services(request)).lists
 
 
 async def webhooks(request: Request) -> WebhookSettings:
@@ -227,6 +238,7 @@ async def sender(caller: Annotated[Origin, Depends(caller)], key: Key = None, if
 Orders = Annotated[OrderService, Depends(orders)]
 LiveProgress = Annotated[ProgressService, Depends(live_progress)]
 Feed = Annotated[EventFeed, Depends(feed)]
+Lists = Annotated[OrderLists, Depends(lists)]
 Webhooks = Annotated[WebhookSettings, Depends(webhooks)]
 TraceId = Annotated[str, Depends(trace)]
 Caller = Annotated[Origin, Depends(caller)]

@@ -115,6 +115,13 @@ class OrderView(BaseModel):
         )
 
 
+class OrderList(BaseModel):
+    """A page of a list of orders, newest first."""
+
+    data: list[OrderView]
+    next: str | None = Field(description="the `cursor` of the next page; null on the last", examples=["WyIyMDI2LTAx…"])
+
+
 class EventView(BaseModel):
     """One line of the audit trail."""
 

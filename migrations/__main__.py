@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import sys
+import time
 from pathlib import Path
 
 from alembic import command
@@ -33,7 +34,9 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["engine"] = engine
     with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+        # Whoever waits inside a statement keeps a snapshot, and an index that is built concurrently waits for that one.
+        while not connection.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar_one():
+            time.sleep(0.2)
         try:
             command.upgrade(config, revision)
         finally:

@@ -1,18 +1,26 @@
-"""Orders: place one, look it up."""
+"""Orders: place one, look it up, list them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response, status
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response, status
 
 from api.auth import Scope
 from api.bodies import OrderBody
-from api.dependencies import Caller, OrderId, Orders, needs
+from api.dependencies import Caller, Lists, OrderId, Orders, needs
 from api.exact_json import ExactJsonRoute
+from api.lists import ListQuery
 from api.preconditions import IfNoneMatch, Key, etag, is_known, unquoted
 from api.problems import responses
-from api.schemas import OrderView
+from api.schemas import OrderList, OrderView
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
+LINKS = {
+    "Link": {"description": '`rel="first"` and, if there is one, `rel="next"` (RFC 8288)', "schema": {"type": "string"}}
+}
 
 
 @router.post(
@@ -35,6 +43,21 @@ async def place(
 
 
 @router.get(
+    "",
+    operation_id="listOrders",
+    dependencies=[needs(Scope.READ)],
+    responses={200: {"headers": LINKS}, **responses(401, 403, 422)},
+)
+async def list_orders(
+    query: Annotated[ListQuery, Query()], lists: Lists, request: Request, response: Response
+) -> OrderList:
+    """List orders, newest first, page by page: those that all the filters let pass."""
+    page = await lists.page(query)
+    response.headers["Link"] = ", ".join(_links(request, page.next))
+    return OrderList(data=[OrderView.of(order) for order in page.orders], next=page.next)
+
+
+@router.get(
     "/{order_id}",
     operation_id="getOrder",
     response_model=OrderView,
@@ -51,3 +74,11 @@ async def get(
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     return OrderView.of(order)
+
+
+def _links(request: Request, cursor: str | None) -> Iterator[str]:
+    path = request.url_for(list_orders.__name__).path
+    filters = [each for each in request.query_params.multi_items() if each[0] != "cursor"]
+    yield f'<{path}?{urlencode(filters)}>; rel="first"'
+    if cursor:
+        yield f'<{path}?{urlencode([*filters, ("cursor", cursor)])}>; rel="next"'

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Integer, Row, Text, and_, bindparam, column, func, select, true
+from sqlalchemy import Integer, Row, Select, Text, and_, bindparam, column, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from orders.details import Address, OrderDetails, OrderLine
 from orders.ledger.engine import Database
+from orders.ledger.lists import OrderFilter, Position, page_of
 from orders.ledger.tables import events, orders, payments, shipments
 from orders.model import FINAL, Event, EventType, OrderStatus, PaymentStatus, ShipmentStatus
 from orders.order import Holding, Order, Shipment, details_as_placed
@@ -59,6 +60,12 @@ class Trail:
     is_over: bool
 
 
+def listing(wanted: OrderFilter, after: Position | None, limit: int) -> Select[Any]:
+    """Select the first orders behind a position, newest first; what belongs to them is looked up for these alone."""
+    page = page_of(wanted, after, limit)
+    return _ORDER.join(page, page.c.id == orders.c.id).order_by(page.c.created_at.desc(), page.c.id.desc())
+
+
 class LedgerReader:
     """The reading side, used by the API."""
 
@@ -84,6 +91,16 @@ class LedgerReader:
         query = select(events).where(events.c.order_id == order_id, events.c.seq == 1)
         row = await self._database.run_async(lambda connection: connection.execute(query).one_or_none())
         return details_as_placed(_event(row)) if row else None
+
+    async def page(self, wanted: OrderFilter, after: Position | None, limit: int) -> list[Order]:
+        """Return the first orders behind a position, newest first.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        query = listing(wanted, after, limit)
+        rows = await self._database.run_async(lambda connection: connection.execute(query).all())
+        return [_order(row) for row in rows]
 
     async def order_paid_by(self, reference: str) -> str | None:
         """Return the id of the order that a payment is for, by the provider's reference.

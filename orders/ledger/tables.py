@@ -8,11 +8,13 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     Table,
     Text,
     UniqueConstraint,
+    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -53,6 +55,13 @@ orders = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("refunded between 0 and captured and captured - refunded <= authorized", name="money"),
 )
+
+# One for each way to list orders; read backwards they have the newest first (decision 8).
+_BY_TIME = (orders.c.created_at, orders.c.id)
+Index("ix_orders_created_at", *_BY_TIME)
+Index("ix_orders_status", orders.c.status, *_BY_TIME)
+Index("ix_orders_customer_email", func.lower(orders.c.customer_email), *_BY_TIME)
+Index("ix_orders_stuck", *_BY_TIME, postgresql_where=orders.c.stuck.is_not(None))
 
 events = Table(
     "events",

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
@@ -53,6 +53,13 @@ class ApiSettings(Settings):
         alias="API_MAX_WAITING",
         ge=1,
         description="how many clients may wait for the events of orders at once, in one process",
+    )
+    cursor_secret: SecretStr | None = Field(
+        None,
+        alias="API_CURSOR_SECRET",
+        min_length=16,
+        description="what the cursors of lists are signed with, 16 characters or more, the same for every replica; "
+        "without one it is made from DATABASE_URL",
     )
 
 

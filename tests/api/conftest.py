@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.auth import Gatekeeper
+from api.cursors import Cursors
 from api.dependencies import Services
 from orders.contracts import ORDERS_QUEUE
 from orders.ledger.engine import Database
@@ -77,9 +78,9 @@ class Api:
         return [event["type"] for event in answer.json()["data"]]
 
 
-def http_of(services: Services, gatekeeper: Gatekeeper | None = None) -> httpx2.AsyncClient:
+def http_of(services: Services, gatekeeper: Gatekeeper | None = None, root_path: str = "") -> httpx2.AsyncClient:
     app = create_app(load(ApiSettings), services, gatekeeper)
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False, root_path=root_path)
     return httpx2.AsyncClient(transport=transport, base_url="http://api")
 
 
@@ -113,7 +114,7 @@ def services_of(
     webhooks = load(
         WebhookSettings, CARRIER_WEBHOOK_SECRETS=",".join(CARRIER_SECRETS), STRIPE_WEBHOOK_SECRETS=STRIPE_SECRET
     )
-    return Services.of(client, database, policy, timeout, webhooks)
+    return Services.of(client, database, policy, timeout, webhooks, Cursors(b"a key for cursors"))
 
 
 @pytest.fixture

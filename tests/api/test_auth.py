@@ -31,6 +31,7 @@ SIGNED = {"/webhooks/carrier", "/webhooks/payments"}
 READ, WRITE, REVIEW, OPERATE = ALL_SCOPES.split()
 ROUTES = [
     ("POST", "/orders", {WRITE}),
+    ("GET", "/orders", {READ}),
     ("GET", "/orders/{order_id}", {READ}),
     ("GET", "/orders/{order_id}/events", {READ}),
     ("GET", "/orders/{order_id}/progress", {READ}),
@@ -40,6 +41,7 @@ ROUTES = [
     ("POST", "/orders/{order_id}/payment/cancel", {WRITE, OPERATE}),
     ("POST", "/orders/{order_id}/payment/retry", {WRITE, OPERATE}),
     ("POST", "/orders/{order_id}/review", {REVIEW}),
+    ("GET", "/stats", {OPERATE}),
 ]
 NO_TOKEN = 'Bearer realm="orders"'
 
@@ -184,7 +186,7 @@ async def test_a_route_takes_the_scopes_that_it_names_and_no_other(
         assert set(needed.strip('"').split()) == enough
         assert all(each in problem["detail"] for each in enough)
     else:
-        assert answer.status_code in {404, 422}
+        assert answer.status_code in {200, 404, 422}
 
 
 @pytest.mark.parametrize(
@@ -226,8 +228,7 @@ async def test_the_openapi_document_names_the_scheme_and_one_sufficient_scope_ea
     assert not [
         path for path in OPEN | SIGNED for each in document["paths"].get(path, {}).values() if "security" in each
     ]
-    without = (await api.http.get("/openapi.json")).json()
-    assert {} in without["paths"]["/orders"]["post"]["security"], "nobody has to show a token here"
+    assert (await api.http.get("/openapi.json")).json() == document
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "api.example"])

@@ -15,9 +15,9 @@ from api.dependencies import Services
 from cli.embedded import free_port
 from orders.ledger.engine import Database
 from orders.policy import Policy
-from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, WebhookSettings, load
+from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, load
 from orders.temporal import connect
-from tests.api.conftest import Api, http_of
+from tests.api.conftest import Api, http_of, services_of
 from tests.examples import body
 
 
@@ -27,7 +27,7 @@ async def away() -> AsyncIterator[httpx2.AsyncClient]:
     settings = load(TemporalSettings, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}")
     database = Database(load(DatabaseSettings, DATABASE_URL=f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/orders"))
     client = await connect(settings, lazy=True)
-    async with http_of(Services.of(client, database, Policy(), timedelta(seconds=1), load(WebhookSettings))) as http:
+    async with http_of(services_of(client, database, Policy(), timedelta(seconds=1))) as http:
         yield http
     database.close()
 
@@ -51,6 +51,7 @@ async def test_an_api_without_its_servers_is_alive_but_not_ready_and_says_for_wh
     ("method", "path"),
     [
         ("POST", "/orders"),
+        ("GET", "/orders"),
         ("GET", "/orders/ord_000000000000000000000000"),
         ("GET", "/orders/ord_000000000000000000000000/events"),
         ("POST", "/orders/ord_000000000000000000000000/cancel"),

@@ -119,6 +119,16 @@ async def test_orders_that_are_there_keep_their_money_when_the_lifecycle_comes(e
     assert (order.authorized, order.captured, order.stock, book) == (100, 100, {}, 100)
 
 
+def test_an_index_that_a_failed_try_has_left_is_built_anew(empty_database: str) -> None:
+    url = create_engine(pg8000_url(empty_database), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    upgrade(url, "0003")
+    with url.connect() as connection:
+        connection.execute(text("create index ix_orders_stuck on orders (id)"))
+        upgrade(url)
+        (index,) = [each for each in inspect(connection).get_indexes("orders") if each["name"] == "ix_orders_stuck"]
+    assert index["column_names"] == ["created_at", "id"]
+
+
 def test_a_wrong_url_is_one_line_that_names_the_setting() -> None:
     done = migrate("mysql://localhost/orders")
     assert done.returncode == 1

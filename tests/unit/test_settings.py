@@ -53,6 +53,7 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (DatabaseSettings, "DATABASE_POOL_SIZE", "0"),
         (TemporalSettings, "TEMPORAL_ADDRESS", "http://localhost:7233"),
         (ApiSettings, "API_PORT", "70000"),
+        (ApiSettings, "API_CURSOR_SECRET", "short"),
         (PartnerSettings, "PAYMENT_LATENCY", "10"),
         (LifecycleSettings, "REVIEW_MODE", "sometimes"),
         (LifecycleSettings, "REVIEW_THRESHOLD", "-1"),
