@@ -50,6 +50,7 @@ format: install ## put the code into its form
 docs: install ## write the generated parts of the documentation
 	$(BIN)/python -m cli.settings_table
 	$(BIN)/python -m cli.lifecycle_pictures
+	$(BIN)/python -m api.openapi
 
 lock: install ## resolve the requirements anew, with hashes and without addresses
 	@for extra in $(LOCKS); do \

@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api.auth import Gatekeeper
-from api.dependencies import Services, describe_scopes
+from api.dependencies import Services
 from api.errors import add_error_handlers
 from api.middleware import Limits
-from api.problems import TRACE_HEADER, describe_problems
+from api.openapi import TAGS, describe
+from api.problems import TRACE_HEADER
 from api.routes import following, health, messages, orders, stats, webhooks
 from orders.settings import ApiSettings, AuthSettings, load
 
@@ -69,6 +70,7 @@ def create_app(
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        openapi_tags=TAGS,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -81,6 +83,5 @@ def create_app(
     app.add_middleware(Limits, timeout=settings.timeout, max_headers=settings.max_headers)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
-    describe_scopes(app)
-    describe_problems(app)
+    describe(app)
     return app

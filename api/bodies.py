@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -18,43 +19,79 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StrictBool,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
 from orders.contracts import CarrierEvent, PaymentNotice
 from orders.details import Address, OrderDetails, OrderLine
 from orders.errors import InvalidAmount
 from orders.model import STRIPE, ShipmentStatus
-from orders.money import Money, exponent_of
+from orders.money import PLACES, Money, exponent_of
 
-MAX_TOTAL = 2**53 - 1
-"""The largest total in minor units that every JSON reader can hold exactly (RFC 8259, section 6)."""
-
-
+MAX_TOTAL = 2**63 - 1
+"""The largest total in minor units that the ledger can hold; what the shop takes is ORDER_MAX_TOTAL."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns the direction of text around: it can make a name look like another one (Unicode TR 36)."""
+# PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own. What
+# turns the direction of text around can make a name look like another one (Unicode TR 36).
+_FORBIDDEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_INVISIBLE = (
+    r"\x20\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u202f\u205f-\u2065"
+    r"\u206a-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+)
+"""Blanks, and what has no shape of its own (Unicode, Default_Ignorable_Code_Point)."""
+_DECIMAL = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
+_LINE, _VISIBLE_LINE = rf"^[^{_FORBIDDEN}]*$", rf"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}]*$"
 
 
-def _printable(text: str) -> str:
-    # PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own.
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _DIRECTIONS for letter in text):
-        raise ValueError("must not contain control characters")
-    if text and all(unicodedata.category(letter)[0] in "CZ" for letter in text):
-        raise ValueError("must contain something that can be seen")
-    return text
+@dataclass(frozen=True)
+class Matching:
+    """A text of this form, with a sentence for those that have another; the form stands in the OpenAPI document."""
+
+    pattern: str
+    otherwise: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Look at the text once it is one."""
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Say which form it has to have."""
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _check(self, text: str) -> str:
+        if not re.search(self.pattern, text):
+            raise ValueError(self.otherwise)
+        return text
 
 
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) and value.isascii() else value
+Line = Matching(_LINE, "must not contain control characters")
+VisibleLine = Matching(_VISIBLE_LINE, "must contain something that can be seen, and no control characters")
+
+
+def _whole(value: Any) -> Any:
+    # To JSON 1.0 is the same number as 1 (JSON Schema, 6.1.1, "type").
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 
 def _plain_number(value: Any) -> Any:
     # Decimal takes more than JSON's grammar for numbers: blanks, underscores, the digits of every script.
-    if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d{1,9})?", value, re.ASCII):
+    if isinstance(value, str) and not re.search(_DECIMAL, value):
         raise ValueError("must be a decimal number such as 99.99")
     return value
+
+
+def _price_schema(places: int) -> dict[str, Any]:
+    """Describe a price with so many decimal places at most."""
+    number = {"type": "number", "minimum": 0, "maximum": 10**9, "multipleOf": float(f"1e-{places}")}
+    text = {"type": "string", "pattern": r"^[0-9]{1,9}" + (rf"(\.[0-9]{{1,{places}}})?$" if places else "$")}
+    return {"anyOf": [number, text]}
 
 
 def _email(text: str) -> str:
@@ -70,18 +107,37 @@ def _lately(at: datetime) -> datetime:
     return at
 
 
-NoControls = AfterValidator(_printable)
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NoControls]
-PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20), NoControls]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NoControls]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), VisibleLine]
+PostalCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20), VisibleLine]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), VisibleLine]
 Sku = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PaymentMethod = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
-Country = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{2}$")]
-Currency = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z]{3}$")]
-Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
-Price = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**9, allow_inf_nan=False)]
-MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), NoControls]
-MetadataValue = Annotated[str, StringConstraints(max_length=500), NoControls]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$", to_upper=True)]
+Currency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True),
+    WithJsonSchema({"type": "string", "enum": sorted(code for codes in PLACES.values() for code in codes)}),
+]
+Email = Annotated[str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)]
+Price = Annotated[
+    Decimal,
+    Field(ge=0, le=10**9, allow_inf_nan=False),
+    BeforeValidator(_plain_number),
+    WithJsonSchema(_price_schema(max(PLACES))),
+]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), VisibleLine]
+MetadataValue = Annotated[str, StringConstraints(max_length=500), Line]
+
+
+def _places_of_currencies() -> list[JsonValue]:
+    """Describe how many decimal places each currency has."""
+
+    def places_of(currencies: list[str], places: int) -> Any:
+        price = {"properties": {"price": _price_schema(places)}}
+        named = {"properties": {"currency": {"enum": currencies}}}
+        return {"if": named, "then": {"properties": {"items": {"items": price}}}}
+
+    return [places_of(currencies, places) for places, currencies in sorted(PLACES.items())]
 
 
 class Body(BaseModel):
@@ -108,12 +164,14 @@ class ItemBody(Body):
     """So many pieces of one article, at the price of one piece."""
 
     sku: Sku = Field(examples=["ABC123"])
-    qty: Annotated[int, Field(strict=True, ge=1, le=100_000, examples=[1])]
+    qty: Annotated[int, Field(strict=True, ge=1, le=100_000, examples=[1]), BeforeValidator(_whole)]
     price: Price = Field(examples=[99.99])
 
 
 class OrderBody(Body):
     """An order to place."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": _places_of_currencies()})
 
     customer_name: Name = Field(examples=["John Doe"])
     customer_email: Email = Field(examples=["john@example.com"])
@@ -122,7 +180,10 @@ class OrderBody(Body):
     currency: Currency = Field(default="USD", description="ISO 4217", examples=["USD"])
     payment_method: PaymentMethod = Field(default="tok_visa", examples=["tok_visa"])
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)] = Field(
-        default_factory=dict, description="Up to 50 values of your own", examples=[{"campaign": "spring"}]
+        default_factory=dict,
+        description="Up to 50 values of your own",
+        examples=[{"campaign": "spring"}],
+        json_schema_extra={"additionalProperties": False},
     )
 
     def details(self) -> OrderDetails:
@@ -188,14 +249,26 @@ class AmendedItemBody(Body):
     """So many pieces of an article as the order shall still have; 0 drops it."""
 
     sku: Sku = Field(examples=["ABC123"])
-    qty: Annotated[int, Field(strict=True, ge=0, le=100_000_000, examples=[1])]
+    qty: Annotated[int, Field(strict=True, ge=0, le=100_000_000, examples=[1]), BeforeValidator(_whole)]
+
+
+_NEW_QUANTITIES: JsonValue = {
+    "required": ["items"],
+    "properties": {"items": {"type": "array"}, "take_available": {"const": False}},
+}
+_WHAT_THERE_IS: JsonValue = {
+    "required": ["take_available"],
+    "properties": {"items": {"type": "null"}, "take_available": {"const": True}},
+}
 
 
 class AmendBody(Body):
     """The answer to a shortage: ``items`` with new quantities, or ``take_available`` for as many as there are."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_NEW_QUANTITIES, _WHAT_THERE_IS]})
+
     items: Annotated[list[AmendedItemBody], Field(min_length=1, max_length=500)] | None = None
-    take_available: bool = False
+    take_available: StrictBool = False
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -204,19 +277,13 @@ class AmendBody(Body):
         return self
 
     def quantities(self) -> dict[str, int] | None:
-        """Give the new quantities by article, or None to take what there is.
-
-        Raises:
-            RequestValidationError: an article is named twice.
-        """
+        """Give the new quantities by article, or None to take what there is; those of one article add up."""
         if self.items is None:
             return None
-        found: dict[str, int] = {}
-        for number, item in enumerate(self.items):
-            if item.sku in found:
-                raise RequestValidationError([_problem(f"{item.sku} is named twice", "items", number, "sku")])
-            found[item.sku] = item.qty
-        return found
+        found: Counter[str] = Counter()
+        for item in self.items:
+            found[item.sku] += item.qty
+        return dict(found)
 
 
 class CarrierEventBody(Body):

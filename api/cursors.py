@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict
 from datetime import datetime
 
 from fastapi.exceptions import RequestValidationError
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import SecretStr
 
-from orders.ledger.lists import OrderFilter, Position
+from orders.ledger.lists import Position
 
 ROUNDS = 100_000
 """How often a guess at DATABASE_URL has to be hashed by somebody who has a cursor."""
 
 
 class Cursors:
-    """Writes and reads cursors, each of which is good for one query; all who share the key understand each other's."""
+    """Writes and reads cursors; all who share the key understand each other's."""
 
     def __init__(self, key: bytes) -> None:
         self._signed = URLSafeSerializer(key, salt="cursor of orders", signer_kwargs={"digest_method": hashlib.sha256})
@@ -30,30 +28,20 @@ class Cursors:
             return cls(secret.get_secret_value().encode())
         return cls(hashlib.pbkdf2_hmac("sha256", database_url.get_secret_value().encode(), b"cursors", ROUNDS))
 
-    def write(self, position: Position, wanted: OrderFilter) -> str:
+    def write(self, position: Position) -> str:
         """Give the cursor for what comes behind a position."""
-        return str(self._signed.dumps([position.created_at.isoformat(), position.id, _digest(wanted)]))
+        return str(self._signed.dumps([position.created_at.isoformat(), position.id]))
 
-    def read(self, cursor: str, wanted: OrderFilter) -> Position:
+    def read(self, cursor: str) -> Position:
         """Give the position.
 
         Raises:
-            RequestValidationError: it is not one of our cursors, or is of a query with other filters.
+            RequestValidationError: it is not one of our cursors.
         """
         try:
-            created_at, order_id, of_query = self._signed.loads(cursor)
+            created_at, order_id = self._signed.loads(cursor)
         except BadData as error:
-            raise _refused("is not one that this service gave") from error
-        if of_query != _digest(wanted):
-            raise _refused("is of a list with other filters")
+            message = "the cursor is not one that this service gave: begin again without it"
+            problem = {"type": "value_error", "loc": ("query", "cursor"), "msg": message}
+            raise RequestValidationError([problem]) from error
         return Position(datetime.fromisoformat(created_at), order_id)
-
-
-def _digest(wanted: OrderFilter) -> str:
-    values = {**asdict(wanted), "statuses": sorted(wanted.statuses)}
-    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()[:32]
-
-
-def _refused(why: str) -> RequestValidationError:
-    problem = {"type": "value_error", "loc": ("query", "cursor"), "msg": f"the cursor {why}: begin again without it"}
-    return RequestValidationError([problem])

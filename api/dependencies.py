@@ -9,7 +9,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import Depends, FastAPI, Path, Request, Security
+from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from temporalio.client import Client
 
@@ -181,22 +181,6 @@ async def permitted(
 def needs(*scopes: Scope) -> Any:
     """Have a route ask for a token with one of these scopes, before it looks at anything but the form of its body."""
     return Security(permitted, scopes=scopes)
-
-
-def describe_scopes(app: FastAPI) -> None:
-    """Say in the OpenAPI document that one of a route's scopes is enough."""
-    without = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = without()
-        for operation in (each for path in document["paths"].values() for each in path.values()):
-            if needed := operation.get("security"):
-                # FastAPI puts them into one requirement, and all that stands in one is needed.
-                one_each = [{name: [scope]} for need in needed for name, scopes in need.items() for scope in scopes]
-                operation["security"] = one_each
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def caller(request: Request, who: Annotated[Pass, Depends(admitted)]) -> Origin:

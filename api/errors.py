@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from api.auth import Forbidden, IssuerUnavailable, Unauthenticated
 from api.problems import RETRY_AFTER, problem, problem_of_status
@@ -85,7 +87,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 def _field(where: tuple[str | int, ...], detail: str) -> FieldProblem:
     source, *path = where
     if source == "body":
-        steps = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+        # What pydantic says of a name in an object stands at the name itself.
+        named = [str(step).replace("~", "~0").replace("/", "~1") for step in path if step != "[key]"]
+        steps = "".join(f"/{step}" for step in named)
         return FieldProblem(pointer=f"#{steps}", detail=detail)
     name = str(path[0]) if path else ""
     return (
@@ -95,7 +99,17 @@ def _field(where: tuple[str | int, ...], detail: str) -> FieldProblem:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == status.HTTP_405_METHOD_NOT_ALLOWED:
+        allowed = ", ".join(sorted(_methods(request)))
+        return problem(request, "method-not-allowed", f"use {allowed}", headers={"Allow": allowed})
     return problem_of_status(request, error.status_code, str(error.detail), error.headers)
+
+
+def _methods(request: Request) -> set[str]:
+    # Starlette names those of one route; a path may have several, and all are wanted (RFC 9110, section 15.5.6).
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    routes = [each for each in iter_route_contexts(request.app.routes) if each.path and each.methods]
+    return {method for each in routes if compile_path(str(each.path))[0].match(path) for method in each.methods or ()}
 
 
 async def _forged(request: Request, error: Exception) -> JSONResponse:

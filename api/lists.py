@@ -49,7 +49,11 @@ class ListQuery(BaseModel):
     created_before: Instant | None = Field(None, description="placed earlier", examples=["2026-01-03T00:00:00+01:00"])
     stuck: bool | None = Field(None, description="`true`: only those that don't get on; `false`: only those that do")
     limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many at most")
-    cursor: str | None = Field(None, description="`next` of the page before; the filters have to be the same")
+    cursor: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9_.-]+$",
+        description="`next` of the page before; the list goes on behind its last order",
+    )
 
     @property
     def wanted(self) -> OrderFilter:
@@ -78,14 +82,14 @@ class OrderLists:
         """Find a page.
 
         Raises:
-            RequestValidationError: the cursor is not one of this query.
+            RequestValidationError: the cursor is not one of ours.
             DependencyUnavailable: PostgreSQL can't be reached.
         """
-        after = None if query.cursor is None else self._cursors.read(query.cursor, query.wanted)
+        after = None if query.cursor is None else self._cursors.read(query.cursor)
         # One more than is wanted says whether there is a next page.
         found = await self._ledger.page(query.wanted, after, query.limit + 1)
         orders = found[: query.limit]
         if len(found) <= query.limit:
             return Page(orders, None)
         last = orders[-1]
-        return Page(orders, self._cursors.write(Position(last.created_at, last.id), query.wanted))
+        return Page(orders, self._cursors.write(Position(last.created_at, last.id)))

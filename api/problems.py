@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
-from pydantic.json_schema import models_json_schema
 
 from api.schemas import FieldProblem, Problem
 
@@ -45,6 +44,17 @@ KINDS: Mapping[str, Kind] = {
     "timeout": Kind(504, "Timed out"),
 }
 """Each is ``urn:order-lifecycle:problem:`` and its name here, and is documented in ``docs/api.md``."""
+GUARDED = ("unauthenticated", "forbidden")
+"""What those may meet who need a token."""
+WITH_BODY = ("malformed", "too-large", "unsupported-media-type", "validation")
+"""What those may meet who send a body."""
+ALWAYS = ("headers-too-large", "internal", "overloaded", "unavailable", "timeout")
+"""What anybody may meet."""
+_HEADERS: dict[str, Any] = {
+    "Retry-After": {"description": "when to come again, in seconds", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "what a token must have (RFC 6750)", "schema": {"type": "string"}},
+}
+_SENT_WITH = {"Retry-After": {503}, "WWW-Authenticate": {401, 403}}
 _BY_STATUS = {400: "malformed", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -86,25 +96,21 @@ def _answer(
     )
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """Describe these problems, and those that every request may meet, in the OpenAPI document."""
-    statuses = tuple(sorted({*statuses, 431, 500, 503, 504}))
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    by_status: dict[int, list[str]] = {}
+    for name in (*kinds, *ALWAYS):
+        by_status.setdefault(KINDS[name].status, []).append(name)
+    return {status: _described(names) for status, names in sorted(by_status.items())}
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Put the shape of a problem into the OpenAPI document, in place of FastAPI's own error."""
-    without = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if not app.openapi_schema:
-            schemas = without()["components"]["schemas"]
-            _, problems = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
-            schemas |= problems["$defs"]
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
-        assert app.openapi_schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+def _described(names: list[str]) -> dict[str, Any]:
+    status = KINDS[names[0]].status
+    schema = {"$ref": "#/components/schemas/Problem"}
+    examples = {name: {"value": {"type": f"{URN}{name}", **KINDS[name]._asdict()}} for name in names}
+    headers = {name: _HEADERS[name] for name in _HEADERS if status in _SENT_WITH[name]}
+    return {
+        "description": " · ".join(KINDS[name].title for name in names),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        **({"headers": headers} if headers else {}),
+    }

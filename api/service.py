@@ -46,6 +46,7 @@ from orders.contracts import (
     order_workflow_id,
     refusal_workflow_id,
     shipment_workflow_id,
+    stale,
 )
 from orders.deadline import remaining
 from orders.details import OrderDetails
@@ -195,7 +196,7 @@ class OrderService:
     async def _refusal_after_the_end(self, order: Order, message: Message) -> Exception:
         versions = message.terms.versions
         if versions is not None and order.version not in versions:
-            return Stale(f"the order is at version {order.version}, and at its end: look at it again")
+            return Stale(stale(order.version))
         reason = _is_over(order)
         await self._record_refusal(order, _UPDATES[type(message)], reason, message, _update_id(message))
         return Refused(reason)

@@ -28,6 +28,12 @@ STALE = "Stale"
 KEY_REUSED = "KeyReused"
 """The type of the one that says that a message's key belongs to another message."""
 
+
+def stale(version: int) -> str:
+    """What somebody is told who has not seen the order as it is."""
+    return f'the order is at version {version} now: look at it again, then write If-Match: "{version}"'
+
+
 ORDER_MEMO = "order"
 """The memo that holds the order as it was placed, for reads that come before the first row is written."""
 

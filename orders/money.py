@@ -28,6 +28,13 @@ def exponent_of(currency: str) -> int:
     return exponent
 
 
+PLACES: dict[int, list[str]] = {
+    places: sorted(each.code for each in Currency if each.exponent == places)
+    for places in sorted({each.exponent for each in Currency if each.exponent is not None})
+}
+"""The currencies that one can pay with, by how many decimal places they have."""
+
+
 @dataclass(frozen=True)
 class Money:
     """An amount in minor units (cents, yen, fils) and its ISO 4217 currency."""

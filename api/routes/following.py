@@ -15,7 +15,7 @@ from api.exact_json import ExactJsonRoute
 from api.feed import Follower
 from api.media_types import wants
 from api.middleware import prolong
-from api.problems import responses
+from api.problems import GUARDED, responses
 from api.schemas import EventList, EventView, ProgressView
 from orders.ledger.reader import Trail
 
@@ -25,13 +25,14 @@ MAX_SEQ = 2**31 - 1
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
 _EXAMPLE = 'retry: 1000\n\ndata: {"seq":1,"type":"received","at":"2026-01-02T03:04:05Z",…}\nid: 1\n\n'
+FOLLOWING = responses(*GUARDED, "not-found", "validation")
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The events, or a stream of them that ends when the order does",
         "content": {STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     204: {"description": f"To `Accept: {STREAM}`: the order is at its end and there is nothing newer; don't reconnect"},
-    **responses(401, 403, 404, 422),
+    **FOLLOWING,
 }
 
 
@@ -96,7 +97,7 @@ async def _dismiss_when_gone(request: Request, follower: Follower) -> None:
     "/{order_id}/progress",
     operation_id="getOrderProgress",
     dependencies=[needs(Scope.READ)],
-    responses=responses(401, 403, 404, 422),
+    responses=FOLLOWING,
 )
 async def progress(order_id: OrderId, live: LiveProgress) -> ProgressView:
     """Say what an order is doing in this moment, what it waits for, and how often that was tried."""

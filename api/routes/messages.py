@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Response, status
 
 from api.auth import Scope
 from api.bodies import AddressBody, AmendBody, CancelBody, RetryPaymentBody, ReviewBody
 from api.dependencies import OrderId, Orders, Sender, needs
 from api.exact_json import ExactJsonRoute
-from api.preconditions import etag
-from api.problems import responses
+from api.preconditions import TAGGED, etag
+from api.problems import GUARDED, WITH_BODY, responses
 from api.schemas import OrderView
 from api.service import OrderService
 from orders.contracts import (
@@ -23,9 +25,10 @@ from orders.contracts import (
 )
 
 router = APIRouter(prefix="/orders", tags=["messages"], route_class=ExactJsonRoute)
-MESSAGE = {
-    202: {"model": OrderView, "description": "Accepted; the order still works on it"},
-    **responses(400, 401, 403, 404, 409, 412, 413, 415, 422),
+MESSAGE: dict[int | str, dict[str, Any]] = {
+    200: {"headers": TAGGED},
+    202: {"model": OrderView, "description": "Accepted; the order still works on it", "headers": TAGGED},
+    **responses(*GUARDED, *WITH_BODY, "not-found", "conflict", "stale", "idempotency-key-reused"),
 }
 CHANGE = [needs(Scope.WRITE, Scope.OPERATE)]
 """What a client may do with an order, an operator may do for it."""

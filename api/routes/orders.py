@@ -13,11 +13,15 @@ from api.bodies import OrderBody
 from api.dependencies import Caller, Lists, OrderId, Orders, needs
 from api.exact_json import ExactJsonRoute
 from api.lists import ListQuery
-from api.preconditions import IfNoneMatch, Key, etag, is_known, unquoted
-from api.problems import responses
+from api.preconditions import TAGGED, IfNoneMatch, Key, etag, is_known, unquoted
+from api.problems import GUARDED, WITH_BODY, responses
 from api.schemas import OrderList, OrderView
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
+PLACED = {
+    "Location": {"description": "where the order is", "required": True, "schema": {"type": "string"}},
+    "Idempotent-Replayed": {"description": "it was placed before, under this key", "schema": {"const": "true"}},
+}
 LINKS = {
     "Link": {"description": '`rel="first"` and, if there is one, `rel="next"` (RFC 8288)', "schema": {"type": "string"}}
 }
@@ -28,7 +32,10 @@ LINKS = {
     operation_id="placeOrder",
     status_code=status.HTTP_201_CREATED,
     dependencies=[needs(Scope.WRITE)],
-    responses=responses(400, 401, 403, 413, 415, 422),
+    responses={
+        201: {"headers": {**TAGGED, **PLACED}},
+        **responses(*GUARDED, *WITH_BODY, "idempotency-key-reused"),
+    },
 )
 async def place(
     body: OrderBody, orders: Orders, caller: Caller, request: Request, response: Response, key: Key = None
@@ -46,7 +53,7 @@ async def place(
     "",
     operation_id="listOrders",
     dependencies=[needs(Scope.READ)],
-    responses={200: {"headers": LINKS}, **responses(401, 403, 422)},
+    responses={200: {"headers": LINKS}, **responses(*GUARDED, "validation")},
 )
 async def list_orders(
     query: Annotated[ListQuery, Query()], lists: Lists, request: Request, response: Response
@@ -62,7 +69,11 @@ async def list_orders(
     operation_id="getOrder",
     response_model=OrderView,
     dependencies=[needs(Scope.READ)],
-    responses={304: {"description": "The order is as it was"}, **responses(401, 403, 404, 422)},
+    responses={
+        200: {"headers": TAGGED},
+        304: {"description": "The order is as it was", "headers": TAGGED},
+        **responses(*GUARDED, "not-found", "validation"),
+    },
 )
 async def get(
     order_id: OrderId, orders: Orders, response: Response, if_none_match: IfNoneMatch = None

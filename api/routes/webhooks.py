@@ -21,7 +21,7 @@ from orders.model import CARRIER, Origin
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=ExactJsonRoute)
-RESPONSES = responses(400, 403, 404, 409, 413, 422)
+RESPONSES = responses("malformed", "forged", "not-found", "conflict", "too-large", "validation")
 
 
 def _body_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -56,13 +56,14 @@ def _conditions(wanted: OrderFilter, after: Position | None) -> Iterator[ColumnE
         yield func.lower(orders.c.customer_email) == func.lower(wanted.customer_email)
     if wanted.created_after is not None:
         yield orders.c.created_at >= wanted.created_after
-    # What comes behind a position comes before that time. Said twice, PostgreSQL would begin at the time and skip a row
-    # for each that was read already.
-    if wanted.created_before is not None and after is None:
-        yield orders.c.created_at < wanted.created_before
     if wanted.is_stuck is not None:
         yield orders.c.stuck.is_not(None) if wanted.is_stuck else orders.c.stuck.is_(None)
-    if after is not None:
+    before = wanted.created_before
+    # Whichever comes first in the list implies the other. Said twice, PostgreSQL would begin at the time and skip a row
+    # for each that was read already.
+    if before is not None and (after is None or before <= after.created_at):
+        yield orders.c.created_at < before
+    elif after is not None:
         position = [literal(value, column.type) for value, column in zip(after, _POSITION, strict=True)]
         yield tuple_(*_POSITION) < tuple_(*position)
 

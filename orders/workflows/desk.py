@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         Message,
         RetryPayment,
         ReviewOrder,
+        stale,
     )
     from orders.errors import ImpossibleAmendment
     from orders.model import BEFORE_DISPATCH, EventType, OrderStatus, PaymentStatus
@@ -118,7 +119,7 @@ class Desk:
         if terms.key in self._keys:
             raise refused("the key came with another message to this order", KEY_REUSED)
         if terms.versions is not None and version not in terms.versions:
-            raise refused(f"the order is at version {version} now: look at it again", STALE)
+            raise refused(stale(version), STALE)
 
     async def answer(self, request: str, message: Asked, deed: Callable[[Asked], Awaitable[None]]) -> None:
         """Do what a message asks for; that it was refused is put on record.

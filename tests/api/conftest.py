@@ -34,6 +34,7 @@ from workers.runner import worker
 NO_REVIEW = Policy(review_mode=ReviewMode.OFF)
 CARRIER_SECRETS = ["an old secret of the carrier", "a new secret of the carrier"]
 STRIPE_SECRET = "whsec_0123456789abcdef"
+CURSORS = Cursors(b"a key for cursors")
 Asking = Callable[..., httpx2.AsyncClient]
 
 
@@ -114,7 +115,7 @@ def services_of(
     webhooks = load(
         WebhookSettings, CARRIER_WEBHOOK_SECRETS=",".join(CARRIER_SECRETS), STRIPE_WEBHOOK_SECRETS=STRIPE_SECRET
     )
-    return Services.of(client, database, policy, timeout, webhooks, Cursors(b"a key for cursors"))
+    return Services.of(client, database, policy, timeout, webhooks, CURSORS)
 
 
 @pytest.fixture
