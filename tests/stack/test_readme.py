@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +15,8 @@ import pytest
 from tests.examples import body
 from tests.stack.conftest import ROOT, Up
 
-PAGES = ("README.md", "docs/api.md")
-BLOCKS = [
-    block
-    for page in PAGES
-    for block in re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-]
+BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+API_PAGE = (ROOT / "docs" / "api.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +32,7 @@ def test_a_block_of_the_readme_does_what_it_says(up: Up, block: str) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8000", up.url)],
         cwd=ROOT,
-        env={**os.environ, "PATH": path, "ORDERS_URL": up.url, "KEY": secrets.token_hex(8)},
+        env={**os.environ, "PATH": path, "ORDERS_URL": up.url},
         capture_output=True,
         text=True,
         timeout=60,
@@ -69,6 +64,45 @@ def test_the_block_that_signs_a_carrier_s_message_does_what_it_says(tmp_path_fac
         up.until(placed["id"], "completed")
     finally:
         up.stop()
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = Up(tmp_path_factory.mktemp("api") / "data", {"REVIEW_MODE": "required"}).start()
+    yield running
+    running.stop()
+
+
+def test_with_the_page_of_the_api_and_curl_one_places_follows_changes_reviews_and_cancels_an_order(
+    reviewed: Up,
+) -> None:
+    script = "\n".join(re.findall(r"<!-- run -->\n```sh\n(.*?)```", API_PAGE, re.DOTALL))
+    said = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", reviewed.url)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    told = ["201 Created", '"type":"review_started"', '"city":"San Francisco"', '"actor":"anonymous"', "id: 1\n"]
+    told += ['"type":"completed"', '"status":"cancelled"', '"next":', '"status":"received"']
+    assert [each for each in told if each not in said] == [], said
+    assert "urn:order-lifecycle:problem" not in said
+
+
+def test_the_client_does_what_the_page_of_the_api_says(reviewed: Up) -> None:
+    (script,) = re.findall(r"<!-- run as Python -->\n```python\n(.*?)```", API_PAGE, re.DOTALL)
+    said = subprocess.run(
+        [sys.executable, "-c", script.replace("http://127.0.0.1:8000", reviewed.url)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert said.startswith("['received'")
+    assert said.endswith("'cancelled']\n")
 
 
 def test_the_readme_has_such_blocks() -> None:
