@@ -50,7 +50,7 @@ from orders.contracts import (
 )
 from orders.deadline import remaining
 from orders.details import OrderDetails
-from orders.errors import DependencyUnavailable, Refused
+from orders.errors import DependencyUnavailable, Overloaded, Refused
 from orders.ledger.reader import LedgerReader, Trail
 from orders.model import FINAL, Origin, Said, ShipmentStatus
 from orders.order import Order, receive
@@ -308,6 +308,9 @@ class OrderService:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
                 raise _NotRunning from error
+            if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
+                # Temporal has a limit of its own: ten messages of one order at work at a time, or so many requests.
+                raise Overloaded("Temporal takes no more at the moment") from error
             if error.status in AWAY or error.status is RPCStatusCode.NOT_FOUND:
                 raise DependencyUnavailable("Temporal", error.message) from error
             raise
