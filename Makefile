@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations local dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test coverage check format lock docs reset clean
+.PHONY: help install demo up test soak coverage check format lock docs reset clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ up: install ## run the whole system here until Ctrl-C
 test: install ## run the tests; ONLY=workflows (unit, activities, database, api, …) runs a part
 	@paths=$$($(BIN)/python -m tests.parts $(ONLY)) || exit 2; \
 		$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $$paths $(PYTEST_ARGS)
+
+soak: install ## ten minutes of load with 200 listeners; the figures go into docs/performance.md
+	$(BIN)/python -m benchmarks.soak --report docs/performance.md
 
 coverage: install ## run the tests and say which lines none of them reaches
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term-missing:skip-covered

@@ -53,7 +53,7 @@ def up(
         await stack.watch(stop)
         return 0
 
-    sys.exit(asyncio.run(_with(stack, stay)))
+    sys.exit(asyncio.run(while_up(stack, stay)))
 
 
 @app.command()
@@ -77,7 +77,7 @@ def demo(
         return await following
 
     try:
-        code = asyncio.run(_with(stack, place_and_follow))
+        code = asyncio.run(while_up(stack, place_and_follow))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(code)
@@ -108,7 +108,7 @@ def reset(
         out.print(f"deleted {folder}" if found else f"there is nothing in {folder}")
 
 
-async def _with(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
+async def while_up(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
     """Start the stack, do the work, and stop the stack whatever happens."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,0 +1,1 @@
+"""What the system bears, measured on the real thing; nothing imports this."""
