@@ -71,4 +71,4 @@ def test_an_api_that_leaves_ends_what_it_was_telling_and_leaves_with_0(
         assert rest_of(polling).endswith(b'{"data":[],"next":"1"}')
         assert rest_of(streaming).endswith(b"\r\n0\r\n\r\n")
     assert process.wait(20) == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8

@@ -21,7 +21,7 @@ API_PAGE = (ROOT / "docs" / "api.md").read_text()
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = Up(tmp_path_factory.mktemp("readme") / "data", {"REVIEW_TIMEOUT": "2"}).start()
+    running = Up(tmp_path_factory.mktemp("readme") / "data", {"REVIEW_TIMEOUT": "4"}).start()
     yield running
     running.stop()
 
