@@ -90,7 +90,7 @@ def services_with(client: Client, database: Database) -> Callable[[Policy], Serv
     return lambda policy: services_of(client, database, policy)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def idle_api(idle_client: Client, database: Database) -> AsyncIterator[Api]:
     """No worker runs: what is asked of Temporal is never done."""
     async with http_of(services_of(idle_client, database, Policy(), timeout=timedelta(seconds=2))) as http:
@@ -118,14 +118,14 @@ def services_of(
     return Services.of(client, database, policy, timeout, webhooks, CURSORS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def api(services_with: Callable[[Policy], Services], working: None) -> AsyncIterator[Api]:
     """No review: an order goes on at once."""
     async with http_of(services_with(NO_REVIEW)) as http:
         yield Api(http)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def patient_api(services_with: Callable[[Policy], Services], working: None) -> AsyncIterator[Api]:
     """A long review: an order stays open until it is told something."""
     async with http_of(services_with(Policy(review_timeout=timedelta(hours=1)))) as http:

@@ -231,11 +231,10 @@ async def test_the_openapi_document_names_the_scheme_and_one_sufficient_scope_ea
     assert (await api.http.get("/openapi.json")).json() == document
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "api.example"])
-def test_an_api_that_others_reach_does_not_start_without_tokens(host: str) -> None:
+def test_an_api_that_others_reach_does_not_start_without_tokens() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "api"],
-        env={**os.environ, "API_HOST": host, "API_PORT": "0"},
+        env={**os.environ, "API_HOST": "0.0.0.0", "API_PORT": "0"},
         capture_output=True,
         text=True,
         timeout=60,
