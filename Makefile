@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations local dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak coverage check format lock docs reset clean
+.PHONY: help install demo up test soak coverage check format lock docs release reset clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ docs: install ## write the generated parts of the documentation
 	$(BIN)/python -m cli.settings_table
 	$(BIN)/python -m cli.lifecycle_pictures
 	$(BIN)/python -m api.openapi
+
+release: docs ## freeze the API's description as that of a release, with which the next ones are compared
+	cp docs/openapi.json docs/openapi-released.json
 
 lock: install ## resolve the requirements anew, with hashes and without addresses
 	@for extra in $(LOCKS); do \

@@ -53,6 +53,8 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         log_config=None,
+        # Its lines have the whole address, with the email of whom one looks for.
+        access_log=False,
         timeout_graceful_shutdown=10,
     )
     with suppress(KeyboardInterrupt):

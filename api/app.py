@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api.auth import Gatekeeper
 from api.dependencies import Services
 from api.errors import add_error_handlers
-from api.middleware import Limits
+from api.middleware import Limits, Traced
 from api.openapi import TAGS, describe
 from api.problems import TRACE_HEADER
 from api.routes import following, health, messages, orders, stats, webhooks
@@ -83,5 +83,6 @@ def create_app(
     app.add_middleware(Limits, timeout=settings.timeout, max_headers=settings.max_headers)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
+    app.add_middleware(Traced)
     describe(app)
     return app

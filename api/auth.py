@@ -9,6 +9,7 @@ import math
 import time
 import unicodedata
 import urllib.request
+from contextvars import Context
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -158,7 +159,8 @@ class IssuerKeys:
         is_known = self._known is not None and name in self._known
         is_idle = self._fetching is None or self._fetching.done()
         if is_idle and now >= (self._due if is_known else self._earliest):
-            self._fetching = asyncio.create_task(self._fetch())
+            # In no request's context: it is part of nobody's trace, and of nobody's deadline.
+            self._fetching = asyncio.create_task(self._fetch(), context=Context())
         if self._fetching and not (is_known and now < self._expiry):
             # A caller that goes away must not take the others' answer along.
             await asyncio.shield(self._fetching)

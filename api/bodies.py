@@ -37,6 +37,8 @@ from orders.money import PLACES, Money, exponent_of
 
 MAX_TOTAL = 2**63 - 1
 """The largest total in minor units that the ledger can hold; what the shop takes is ORDER_MAX_TOTAL."""
+MOST_DIGITS = 20
+"""No whole number here has as many digits."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # PostgreSQL's text can't hold NUL, and no name or address needs another control character or a line of its own. What
 # turns the direction of text around can make a name look like another one (Unicode TR 36).
@@ -66,7 +68,7 @@ class Matching:
         return {**handler(schema), "pattern": self.pattern}
 
     def _check(self, text: str) -> str:
-        if not re.search(self.pattern, text):
+        if not re.fullmatch(self.pattern, text):
             raise ValueError(self.otherwise)
         return text
 
@@ -76,13 +78,14 @@ VisibleLine = Matching(_VISIBLE_LINE, "must contain something that can be seen, 
 
 
 def _whole(value: Any) -> Any:
-    # To JSON 1.0 is the same number as 1 (JSON Schema, 6.1.1, "type").
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+    # To JSON 1.0 is the same number as 1 (JSON Schema, 6.1.1, "type"); but 1e99999999 is not to be written out.
+    is_whole = isinstance(value, Decimal) and value.adjusted() < MOST_DIGITS and value == value.to_integral_value()
+    return int(value) if is_whole else value
 
 
 def _plain_number(value: Any) -> Any:
     # Decimal takes more than JSON's grammar for numbers: blanks, underscores, the digits of every script.
-    if isinstance(value, str) and not re.search(_DECIMAL, value):
+    if isinstance(value, str) and not re.fullmatch(_DECIMAL, value):
         raise ValueError("must be a decimal number such as 99.99")
     return value
 

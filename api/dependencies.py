@@ -18,7 +18,7 @@ from api.cursors import Cursors
 from api.errors import UnknownOrder
 from api.feed import EventFeed
 from api.lists import OrderLists
-from api.preconditions import IfMatch, Key, unquoted, versions_of
+from api.preconditions import IfMatch, Key, key_of, listed, versions_of
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService, terms
 from orders.contracts import Terms
@@ -214,9 +214,11 @@ class Sent(NamedTuple):
     terms: Terms
 
 
-async def sender(caller: Annotated[Origin, Depends(caller)], key: Key = None, if_match: IfMatch = None) -> Sent:
+async def sender(
+    request: Request, caller: Annotated[Origin, Depends(caller)], _key: Key = None, _if_match: IfMatch = None
+) -> Sent:
     """Name who sends a message, and on which terms."""
-    return Sent(*caller, terms(caller, unquoted(key), versions_of(if_match)))
+    return Sent(*caller, terms(caller, key_of(request), versions_of(listed(request, "If-Match"))))
 
 
 Orders = Annotated[OrderService, Depends(orders)]

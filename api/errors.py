@@ -29,7 +29,10 @@ class UnknownOrder(OrderError):
 
 
 class Stale(OrderError):
-    """The order is in none of the versions that the caller's ``If-Match`` names."""
+    """The order is in none of the versions that the caller's ``If-Match`` names, or is just being changed from one."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f'the order is not as you saw it: look at it again, then write If-Match: "{version}"')
 
 
 class KeyReused(OrderError):
@@ -62,7 +65,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(IssuerUnavailable, _issuer_unavailable)
     app.add_exception_handler(DependencyUnavailable, _unavailable)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _told(kind: str) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
@@ -109,7 +111,8 @@ def _methods(request: Request) -> set[str]:
     # Starlette names those of one route; a path may have several, and all are wanted (RFC 9110, section 15.5.6).
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     routes = [each for each in iter_route_contexts(request.app.routes) if each.path and each.methods]
-    return {method for each in routes if compile_path(str(each.path))[0].match(path) for method in each.methods or ()}
+    found = {method for each in routes if compile_path(str(each.path))[0].match(path) for method in each.methods or ()}
+    return found | {"HEAD"} if "GET" in found else found
 
 
 async def _forged(request: Request, error: Exception) -> JSONResponse:
@@ -120,7 +123,7 @@ async def _forged(request: Request, error: Exception) -> JSONResponse:
 
 async def _overloaded(request: Request, error: Exception) -> JSONResponse:
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    return problem(request, "overloaded", f"{error}; nothing was done", headers=RETRY_AFTER)
+    return problem(request, "overloaded", f"{error}; {_what_now(request)}", headers=RETRY_AFTER)
 
 
 async def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
@@ -142,14 +145,19 @@ async def _issuer_unavailable(request: Request, error: Exception) -> JSONRespons
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DependencyUnavailable)
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    again = "try again"
-    if request.method != "GET":
-        again = "look whether it was done, or send it again with the same Idempotency-Key"
     if deadline.is_over():
-        return problem(request, "timeout", f"{error.name} gave no answer in time; {again}")
-    return problem(request, "unavailable", f"{error.name} can't be reached now; {again}", headers=RETRY_AFTER)
+        return problem(request, "timeout", f"{error.name} gave no answer in time; {_what_now(request)}")
+    detail = f"{error.name} can't be reached now; {_what_now(request)}"
+    return problem(request, "unavailable", detail, headers=RETRY_AFTER)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+def _what_now(request: Request) -> str:
+    if request.method == "GET":
+        return "try again"
+    return "look whether it was done, or send it again with the same Idempotency-Key"
+
+
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error that nobody has thought of."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(request, "internal", "it has been logged under the trace id")

@@ -1,16 +1,19 @@
-"""What every request gets: a trace id, a deadline, and limits of its own."""
+"""What every request gets: the name of its trace, a deadline, limits, and an answer whatever goes wrong."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import secrets
+import time
 from datetime import timedelta
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import unexpected
 from api.problems import TRACE_HEADER, problem
 from orders.deadline import Deadline, within
 
@@ -18,10 +21,47 @@ TRACEPARENT = re.compile(r"00-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2
 """The header ``traceparent`` (W3C Trace Context, section 3.2)."""
 GRACE = 0.25
 """How much later than the deadline, in seconds, a request is cut off: whoever is waited for is to be named first."""
+PROBES = frozenset({"/healthz", "/readyz"})
+logger = logging.getLogger(__name__)
+
+
+class Traced:
+    """Names the trace of each request, to itself, in the answer and in the log; the outermost of all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, trace_id = time.monotonic(), trace_id_of(Headers(scope=scope).get("traceparent"))
+        # HEAD is GET without what it brings (RFC 9110, section 9.3.2), and waits for nothing.
+        is_head = scope["method"] == "HEAD"
+        scope.setdefault("state", {}).update(trace_id=trace_id, is_head=is_head)
+        asked = {**scope, "method": "GET"} if is_head else scope
+
+        async def named(message: Message) -> None:
+            if is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault(TRACE_HEADER, trace_id)
+                # Orders are personal: nobody in between is to keep them, unless a route knows better.
+                headers.setdefault("Cache-Control", "no-store")
+                # Without what is asked for: it may name a customer.
+                level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+                took = 1000 * (time.monotonic() - begun)
+                said = (scope["method"], scope["path"], message["status"], took, trace_id)
+                logger.log(level, "%s %r: %d after %.0f ms, trace %s", *said)
+            await send(message)
+
+        await self._app(asked, receive, named)
 
 
 class Limits:
-    """Names the trace of each request, and ends what is too large or takes too long with a problem."""
+    """Ends with a problem what is too large, takes too long or fails unexpectedly; the innermost of all."""
 
     def __init__(self, app: ASGIApp, timeout: timedelta, max_headers: int) -> None:
         self._app = app
@@ -33,35 +73,28 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace_id = trace_id_of(Headers(scope=scope).get("traceparent"))
-        scope.setdefault("state", {})["trace_id"] = trace_id
-        has_begun = False
+        request, has_begun = Request(scope), False
 
-        async def named(message: Message) -> None:
+        async def watched(message: Message) -> None:
             nonlocal has_begun
-            if message["type"] == "http.response.start":
-                has_begun = True
-                headers = MutableHeaders(scope=message)
-                headers.setdefault(TRACE_HEADER, trace_id)
-                # Orders are personal: nobody in between is to keep them, unless a route knows better.
-                headers.setdefault("Cache-Control", "no-store")
+            has_begun = True
             await send(message)
 
         if (size := sum(len(name) + len(value) + 4 for name, value in scope["headers"])) > self._max_headers:
-            answer = problem(
-                Request(scope), "headers-too-large", f"the headers have {size} bytes, of {self._max_headers} at most"
-            )
-            await answer(scope, receive, named)
+            detail = f"the headers have {size} bytes, of {self._max_headers} at most"
+            await problem(request, "headers-too-large", detail)(scope, receive, send)
             return
         try:
             async with asyncio.timeout(self._timeout.total_seconds() + GRACE) as timer:
                 with within(self._timeout) as end:
                     scope["state"].update(timer=timer, deadline=end)
-                    await self._app(scope, receive, named)
-        except TimeoutError:
-            if has_begun or not timer.expired():
+                    await self._app(scope, receive, watched)
+        except Exception as error:
+            if has_begun:
                 raise
-            await problem(Request(scope), "timeout", "it took too long")(scope, receive, named)
+            is_late = isinstance(error, TimeoutError) and timer.expired()
+            answer = problem(request, "timeout", "it took too long") if is_late else unexpected(request, error)
+            await answer(scope, receive, send)
 
 
 def trace_id_of(traceparent: str | None) -> str:

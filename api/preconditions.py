@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import Header
+from fastapi import Header, Request
+from fastapi.exceptions import RequestValidationError
 
 from orders.order import Order
 
@@ -45,9 +46,22 @@ TAGGED: dict[str, Any] = {
 """The header of every answer with an order, for the OpenAPI document."""
 
 
-def unquoted(key: str | None) -> str | None:
-    """Give an idempotency key without the quotes in which the draft has it, and most clients don't."""
-    return key[1:-1] if key and len(key) > 2 and key[0] == key[-1] == '"' else key  # noqa: PLR2004
+def key_of(request: Request) -> str | None:
+    """Give the key of a request, as it is written.
+
+    Raises:
+        RequestValidationError: there are several.
+    """
+    keys = request.headers.getlist("Idempotency-Key")
+    if len(keys) > 1:
+        problem = {"type": "value_error", "loc": ("header", "Idempotency-Key"), "msg": "a request has one key"}
+        raise RequestValidationError([problem])
+    return keys[0] if keys else None
+
+
+def listed(request: Request, name: str) -> str | None:
+    """Give a header that is a list, however many lines it has (RFC 9110, section 5.3)."""
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 def etag(order: Order) -> str:

@@ -18,30 +18,37 @@ RETRY_AFTER = {"Retry-After": "2"}
 
 
 class Kind(NamedTuple):
-    """One kind of problem: its status, and what it is in a few words."""
+    """One kind of problem: its status, what it is in a few words, and a detail as an example."""
 
     status: int
     title: str
+    example: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
-    "malformed": Kind(400, "Malformed body"),
-    "unauthenticated": Kind(401, "Not authenticated"),
-    "forbidden": Kind(403, "Not allowed"),
-    "forged": Kind(403, "Not signed"),
-    "not-found": Kind(404, "Not found"),
-    "method-not-allowed": Kind(405, "Method not allowed"),
-    "conflict": Kind(409, "Refused"),
-    "stale": Kind(412, "Changed meanwhile"),
-    "too-large": Kind(413, "Body too large"),
-    "unsupported-media-type": Kind(415, "Not JSON"),
-    "validation": Kind(422, "Invalid request"),
-    "idempotency-key-reused": Kind(422, "Idempotency key reused"),
-    "headers-too-large": Kind(431, "Headers too large"),
-    "internal": Kind(500, "Internal error"),
-    "overloaded": Kind(503, "Overloaded"),
-    "unavailable": Kind(503, "Unavailable"),
-    "timeout": Kind(504, "Timed out"),
+    "malformed": Kind(400, "Malformed body", "the body is not JSON: Expecting value"),
+    "unauthenticated": Kind(401, "Not authenticated", "the token has expired"),
+    "forbidden": Kind(403, "Not allowed", "this needs the scope orders:review"),
+    "forged": Kind(403, "Not signed", "the signature does not match"),
+    "not-found": Kind(404, "Not found", "there is no order ord_5f0c3d9a2b7e4f6a8c1d0e2f"),
+    "method-not-allowed": Kind(405, "Method not allowed", "use GET, HEAD, POST"),
+    "conflict": Kind(409, "Refused", "the order is shipped: it can't be cancelled any more"),
+    "stale": Kind(
+        412, "Changed meanwhile", 'the order is not as you saw it: look at it again, then write If-Match: "8"'
+    ),
+    "too-large": Kind(413, "Body too large", "the body is larger than 262144 bytes"),
+    "unsupported-media-type": Kind(415, "Not JSON", "send it as Content-Type: application/json"),
+    "validation": Kind(422, "Invalid request", "#/items/0/qty: Input should be greater than or equal to 1"),
+    "idempotency-key-reused": Kind(422, "Idempotency key reused", "the key came with another message to this order"),
+    "headers-too-large": Kind(431, "Headers too large", "the headers have 20000 bytes, of 16384 at most"),
+    "internal": Kind(500, "Internal error", "it has been logged under the trace id"),
+    "overloaded": Kind(503, "Overloaded", "too many requests wait for PostgreSQL; try again"),
+    "unavailable": Kind(503, "Unavailable", "PostgreSQL can't be reached now; try again"),
+    "timeout": Kind(
+        504,
+        "Timed out",
+        "PostgreSQL gave no answer in time; try again",
+    ),
 }
 """Each is ``urn:order-lifecycle:problem:`` and its name here, and is documented in ``docs/api.md``."""
 GUARDED = ("unauthenticated", "forbidden")
@@ -107,10 +114,14 @@ def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
 def _described(names: list[str]) -> dict[str, Any]:
     status = KINDS[names[0]].status
     schema = {"$ref": "#/components/schemas/Problem"}
-    examples = {name: {"value": {"type": f"{URN}{name}", **KINDS[name]._asdict()}} for name in names}
+    examples = {name: {"value": _example(name, *KINDS[name])} for name in names}
     headers = {name: _HEADERS[name] for name in _HEADERS if status in _SENT_WITH[name]}
     return {
         "description": " · ".join(KINDS[name].title for name in names),
         "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
         **({"headers": headers} if headers else {}),
     }
+
+
+def _example(name: str, status: int, title: str, detail: str) -> dict[str, Any]:
+    return {"type": f"{URN}{name}", "title": title, "status": status, "detail": detail}

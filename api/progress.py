@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 
 from api.service import OrderService
 from orders.contracts import order_workflow_id
+from orders.deadline import remaining
 from orders.errors import sayable
 from orders.progress import Attempt, LiveProgress, Progress, progress
 from orders.workflows.order import OrderWorkflow
@@ -51,7 +52,7 @@ class ProgressService:
     async def _said_by_workflow(self, order_id: str) -> Progress | None:
         handle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
         try:
-            return await handle.query(OrderWorkflow.progress, rpc_timeout=PATIENCE)
+            return await handle.query(OrderWorkflow.progress, rpc_timeout=_patience())
         except (RPCError, RuntimeError, WorkflowQueryFailedError):
             # No worker, no workflow, or no Temporal: the ledger knows the order as it was last written.
             return None
@@ -62,7 +63,7 @@ class ProgressService:
     async def _pending(self, workflow_id: str) -> AsyncIterator[PendingActivityInfo]:
         try:
             description: WorkflowExecutionDescription = await self._client.get_workflow_handle(workflow_id).describe(
-                rpc_timeout=PATIENCE
+                rpc_timeout=_patience()
             )
         except (RPCError, RuntimeError):
             return
@@ -72,6 +73,11 @@ class ProgressService:
         for child in raw.pending_children:
             async for info in self._pending(child.workflow_id):
                 yield info
+
+
+def _patience() -> timedelta:
+    # The ledger is to have its turn before the request is over.
+    return remaining(2 * PATIENCE) / 2
 
 
 def _attempt(info: PendingActivityInfo) -> Attempt:

@@ -46,7 +46,6 @@ from orders.contracts import (
     order_workflow_id,
     refusal_workflow_id,
     shipment_workflow_id,
-    stale,
 )
 from orders.deadline import remaining
 from orders.details import OrderDetails
@@ -154,7 +153,7 @@ class OrderService:
         trail = await self._ledger.trail(order_id, after)
         if trail is None:
             await self._just_placed(order_id)
-        return trail or Trail([], reached=0, is_over=False)
+        return trail or Trail([], reached=after, is_over=False)
 
     async def tell(self, order_id: str, message: Message) -> Told:
         """Send an order a message and wait a while for what comes of it.
@@ -183,20 +182,26 @@ class OrderService:
             raise await self._refusal(order_id, error) from error
         except _NotRunning as error:
             raise await self._refusal_after_the_end(await self.get(order_id), message) from error
-        return Told(await self.get(order_id), settled)
+        try:
+            return Told(await self.get(order_id), settled)
+        except Overloaded as error:
+            # The message was taken, so that it is not as if nothing had been done.
+            raise DependencyUnavailable("PostgreSQL", str(error)) from error
 
     async def _refusal(self, order_id: str, error: WorkflowUpdateFailedError) -> Exception:
         if not isinstance(error.cause, ApplicationError):
             return error
         if error.cause.type == CLOSED_MEANWHILE:
             return Refused(_is_over(await self.get(order_id)))
+        if error.cause.type == STALE:
+            return Stale(error.cause.details[0])
         kind = _REFUSALS.get(error.cause.type or "")
         return kind(error.cause.message) if kind else error
 
     async def _refusal_after_the_end(self, order: Order, message: Message) -> Exception:
         versions = message.terms.versions
         if versions is not None and order.version not in versions:
-            return Stale(stale(order.version))
+            return Stale(order.version)
         reason = _is_over(order)
         await self._record_refusal(order, _UPDATES[type(message)], reason, message, _update_id(message))
         return Refused(reason)
@@ -333,7 +338,7 @@ _UPDATES: dict[type[Message], str] = {
 }
 
 
-_REFUSALS: dict[str, type[Refused | Stale | KeyReused]] = {REFUSED: Refused, STALE: Stale, KEY_REUSED: KeyReused}
+_REFUSALS: dict[str, type[Refused | KeyReused]] = {REFUSED: Refused, KEY_REUSED: KeyReused}
 
 
 def _digest(*parts: str) -> str:

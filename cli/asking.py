@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from cli import show
-from cli.client import Order, OrdersClient
+from cli.client import Filters, Order, OrdersClient
 from cli.stack import StackError
 from cli.terminal import AsJson, out, read
 from orders.settings import ClientSettings, load
@@ -49,17 +49,21 @@ def list_orders(
     email: Annotated[str | None, typer.Option(help="Only those of this customer.")] = None,
     after: Annotated[str | None, typer.Option(help="Only those placed then or later, as 2026-01-02T03:04:05Z.")] = None,
     before: Annotated[str | None, typer.Option(help="Only those placed before then.")] = None,
-    stuck: Annotated[
-        bool | None, typer.Option("--stuck/--not-stuck", help="Only those that don't get on, or do.")
-    ] = None,
+    stuck: Stuck = None,
     most: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """List orders, newest first."""
-    filters = {"status": status, "customer_email": email, "created_after": after, "created_before": before}
+    filters: Filters = {
+        "status": status,
+        "customer_email": email,
+        "created_after": after,
+        "created_before": before,
+        "stuck": stuck,
+    }
     with _client(url) as client:
-        found = client.find(most, **filters, stuck=stuck)
+        found = client.find(most, **filters)
         if as_json:
             for order in found:
                 print(json.dumps(order), flush=True)

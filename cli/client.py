@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict, Unpack, cast
 from urllib.parse import quote
 
 import httpx2
 
+PAGE = 1000
+"""How many events one answer has at most."""
 WAIT = 20.0
 """How long, in seconds, one request waits for an order's next events."""
 AGAIN = frozenset({502, 503, 504})
@@ -128,6 +130,23 @@ class Queue(TypedDict):
     polled_at: str | None
 
 
+class Filters(TypedDict, total=False):
+    """Which orders a list has; see ``GET /orders``."""
+
+    status: str | Sequence[str] | None
+    customer_email: str | None
+    created_after: str | None
+    created_before: str | None
+    stuck: bool | None
+
+
+class Terms(TypedDict, total=False):
+    """On which terms something is changed: ``key`` names the request, ``if_version`` is the one it is meant for."""
+
+    key: str | None
+    if_version: int | None
+
+
 class ApiError(Exception):
     """The API refused, or could not be reached; the text is for people, ``problem`` for programs (RFC 9457)."""
 
@@ -148,7 +167,7 @@ class OrdersClient:
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 30.0, tries: int = 4) -> None:
         self._url = url.rstrip("/")
-        self._tries = tries
+        self._tries, self._timeout = tries, timeout
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx2.Client(base_url=self._url, timeout=timeout, trust_env=False, headers=headers)
@@ -176,13 +195,12 @@ class OrdersClient:
         """Look an order up."""
         return cast("Order", self._ask("GET", _path(order_id)))
 
-    def find(self, most: int | None = None, **filters: Any) -> Iterator[Order]:
+    def find(self, most: int | None = None, **filters: Unpack[Filters]) -> Iterator[Order]:
         """Yield orders, newest first, page by page: all, or ``most`` of them.
 
-        ``filters`` are the parameters of ``GET /orders``: ``status`` (one or a list), ``customer_email``,
-        ``created_after``, ``created_before``, ``stuck``.
+        Times are ISO 8601 with their zone.
         """
-        asked = {name: value for name, value in filters.items() if value is not None}
+        asked: Json = {name: value for name, value in filters.items() if value is not None}
         left = most
         while left is None or left > 0:
             limit = {"limit": min(left or 200, 200)}
@@ -197,15 +215,21 @@ class OrdersClient:
 
     def events(self, order_id: str, after: int = 0, wait: float = 0) -> list[Event]:
         """Read an order's audit trail from behind ``after``, waiting so many seconds for something to be there."""
-        return self._events(order_id, after, wait)[0]
+        found, following = self._events(order_id, after, wait)
+        while following is not None and following - after >= len(found) >= PAGE:
+            page, following = self._events(order_id, following, 0)
+            found += page
+            if len(page) < PAGE:
+                break
+        return found
 
     def follow(
-        self, order_id: str, until: Callable[[Order], bool] | None = None, wait: float = WAIT
+        self, order_id: str, until: Callable[[Order], bool] | None = None, wait: float = WAIT, after: int = 0
     ) -> Iterator[Event]:
-        """Yield an order's events as they come, until it is at its end or ``until`` says so of it."""
-        after: int | None = 0
-        while after is not None:
-            events, after = self._events(order_id, after, wait)
+        """Yield an order's events behind ``after`` as they come, until it is at its end or ``until`` says so of it."""
+        following: int | None = after
+        while following is not None:
+            events, following = self._events(order_id, following, wait)
             yield from events
             if until and until(self.get(order_id)):
                 return
@@ -216,30 +240,30 @@ class OrdersClient:
 
     # Changing one. With ``if_version`` it is changed only if it is at that version.
 
-    def cancel(self, order_id: str, reason: str | None = None, **terms: Any) -> Order:
+    def cancel(self, order_id: str, reason: str | None = None, **terms: Unpack[Terms]) -> Order:
         """End an order and undo everything."""
         return self._tell(order_id, "cancel", {"reason": reason}, **terms)
 
     def review(
-        self, order_id: str, decision: Literal["approve", "reject"], note: str | None = None, **terms: Any
+        self, order_id: str, decision: Literal["approve", "reject"], note: str | None = None, **terms: Unpack[Terms]
     ) -> Order:
         """Decide on an order in review."""
         return self._tell(order_id, "review", {"decision": decision, "note": note}, **terms)
 
-    def amend(self, order_id: str, quantities: Mapping[str, int] | None = None, **terms: Any) -> Order:
+    def amend(self, order_id: str, quantities: Mapping[str, int] | None = None, **terms: Unpack[Terms]) -> Order:
         """Answer a shortage with new quantities by article, or with None take what there is."""
         items = [{"sku": sku, "qty": qty} for sku, qty in (quantities or {}).items()]
         return self._tell(order_id, "amend", {"items": items} if items else {"take_available": True}, **terms)
 
-    def change_address(self, order_id: str, address: Mapping[str, Any], **terms: Any) -> Order:
+    def change_address(self, order_id: str, address: Mapping[str, Any], **terms: Unpack[Terms]) -> Order:
         """Send an order elsewhere."""
         return self._tell(order_id, "shipping-address", dict(address), method="PUT", **terms)
 
-    def cancel_payment(self, order_id: str, reason: str | None = None, **terms: Any) -> Order:
+    def cancel_payment(self, order_id: str, reason: str | None = None, **terms: Unpack[Terms]) -> Order:
         """Take no money, or give it back."""
         return self._tell(order_id, "payment/cancel", {"reason": reason}, **terms)
 
-    def retry_payment(self, order_id: str, payment_method: str, **terms: Any) -> Order:
+    def retry_payment(self, order_id: str, payment_method: str, **terms: Unpack[Terms]) -> Order:
         """Offer another payment method."""
         return self._tell(order_id, "payment/retry", {"payment_method": payment_method}, **terms)
 
@@ -257,19 +281,21 @@ class OrdersClient:
         what: str,
         body: Json,
         method: str = "POST",
-        *,
-        key: str | None = None,
-        if_version: int | None = None,
+        **terms: Unpack[Terms],
     ) -> Order:
-        sent: Json = {"json": body, "headers": {"If-Match": f'"{if_version}"'} if if_version is not None else {}}
-        return cast("Order", self._change(method, f"{_path(order_id)}/{what}", sent, key))
+        version = terms.get("if_version")
+        sent: Json = {"json": body, "headers": {} if version is None else {"If-Match": f'"{version}"'}}
+        return cast("Order", self._change(method, f"{_path(order_id)}/{what}", sent, terms.get("key")))
 
     def _change(self, method: str, path: str, sent: Json, key: str | None) -> Json:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key or secrets.token_hex(16)}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": secrets.token_hex(16) if key is None else key}
         return self._ask(method, path, **{**sent, "headers": {**headers, **sent.get("headers", {})}})
 
     def _events(self, order_id: str, after: int, wait: float) -> tuple[list[Event], int | None]:
-        page = self._ask("GET", f"{_path(order_id)}/events", expect="data", params={"after": after, "wait": wait})
+        # The answer may take so long, and a little more.
+        patience = max(self._timeout, wait + 5)
+        asked = {"after": after, "wait": wait}
+        page = self._ask("GET", f"{_path(order_id)}/events", expect="data", params=asked, timeout=patience)
         return page["data"], None if page["next"] is None else int(page["next"])
 
     def _ask(self, method: str, path: str, expect: str = "id", **request: Any) -> Json:
@@ -277,6 +303,9 @@ class OrdersClient:
             rest = min(FIRST_REST * 2 ** (tried - 1), LONGEST_REST)
             try:
                 answer = self._http.request(method, path, **request)
+            except (UnicodeEncodeError, httpx2.LocalProtocolError) as error:
+                detail = "a key, or a token, has printable ASCII characters only"
+                raise ApiError({"title": "Not possible", "status": 0, "detail": detail}) from error
             except (httpx2.RequestError, httpx2.InvalidURL) as error:
                 if tried == self._tries or isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
                     raise self._unreachable(f"nothing answers at {self._url}") from error

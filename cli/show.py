@@ -60,8 +60,11 @@ def order_view(order: Order) -> RenderableType:
 
 def orders(orders: Iterable[Order]) -> Table:
     """Orders as a table."""
-    table = Table("order", "placed", "status", "customer", "total", box=None, padding=(0, 2))
-    table.add_column("stuck", overflow="fold")
+    table = Table(box=None, padding=(0, 2))
+    # Whole, however narrow the terminal is: the next command wants it.
+    table.add_column("order", no_wrap=True, min_width=28)
+    for title in ("placed", "status", "customer", "total", "stuck"):
+        table.add_column(title, overflow="fold")
     for order in orders:
         table.add_row(
             Text(order["id"]),
@@ -132,7 +135,8 @@ def problem_lines(console: Console, problem: Json) -> None:
     """An error, with each field that it names."""
     console.print(Text(f"{problem.get('title', 'Error')}: ", style="bold red") + Text(problem["detail"]))
     for error in problem.get("errors") or []:
-        console.print(Text(f"  {error['pointer']}: {error['detail']}"))
+        where = error.get("pointer") or error.get("parameter") or error.get("header")
+        console.print(Text(f"  {where}: {error['detail']}"))
 
 
 def _local(time: str) -> str:

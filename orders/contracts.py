@@ -24,16 +24,9 @@ TASKS = {
 REFUSED = "Refused"
 """The type of the application error with which an update is refused; its message says why."""
 STALE = "Stale"
-"""The type of the one that says that the order is in none of the versions that were asked for."""
+"""The type of the one that says that the order is in none of the versions that were asked for, but in another one."""
 KEY_REUSED = "KeyReused"
 """The type of the one that says that a message's key belongs to another message."""
-
-
-def stale(version: int) -> str:
-    """What somebody is told who has not seen the order as it is."""
-    return f'the order is at version {version} now: look at it again, then write If-Match: "{version}"'
-
-
 ORDER_MEMO = "order"
 """The memo that holds the order as it was placed, for reads that come before the first row is written."""
 

@@ -84,7 +84,7 @@ class DependencyUnavailable(OrderError):
 
 
 class Overloaded(OrderError):
-    """Too much is going on in this process: nothing was done; the text says what there is too much of."""
+    """Too much is going on in this process; the text says what there is too much of."""
 
 
 class InvalidSetting(OrderError):

@@ -71,7 +71,7 @@ async def queue_stats(client: Client, timeout: timedelta) -> list[QueueStats]:
     try:
         return await asyncio.gather(*asked)
     except RPCError as error:
-        raise DependencyUnavailable("Temporal", error.message.splitlines()[0]) from error
+        raise DependencyUnavailable("Temporal", error.message) from error
     except RuntimeError as error:
         raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
 
@@ -106,6 +106,6 @@ async def ping(client: Client, timeout: timedelta) -> None:
     try:
         await client.count_workflows("WorkflowId = 'nobody'", rpc_timeout=timeout)
     except RPCError as error:
-        raise DependencyUnavailable("Temporal", error.message.splitlines()[0]) from error
+        raise DependencyUnavailable("Temporal", error.message) from error
     except RuntimeError as error:
         raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error

@@ -10,10 +10,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+COMBINED = ("oneOf",)
+"""Of these one less takes less too."""
 Json = dict[str, Any]
 UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-FORM = ("pattern", "format", "const", "multipleOf")
+FORM = ("pattern", "format", "const", "multipleOf", "propertyNames", "allOf", "oneOf", "not")
 
 
 def breaking_changes(before: Json, after: Json) -> list[str]:
@@ -55,6 +57,8 @@ class _Comparison:
                     yield f"{where} {status}: has no {kind} any more"
                 else:
                     yield from self._answer(f"{where} {status}", content.get("schema", {}), there.get("schema", {}))
+            for name in set(self._resolved(answer, self._before).get("headers", {})) - set(said.get("headers", {})):
+                yield f"{where} {status} {name}: is gone"
 
     def _parameters(self, where: str, old: Json, new: Json) -> Iterator[str]:
         before = {(each["in"], each["name"]): each for each in old.get("parameters", [])}
@@ -127,8 +131,8 @@ def _narrowed(where: str, old: Json, new: Json) -> Iterator[str]:
     if not _types(old) <= _types(new):
         yield f"{where}: is of another type"
     for name in (*UPPER, *LOWER, *FORM):
-        if name in new and _is_less(name, old.get(name), new[name]):
-            yield f"{where}: {name} is {new[name]}"
+        if (name in new or (name in COMBINED and name in old)) and _is_less(name, old.get(name), new.get(name)):
+            yield f"{where}: {name} is {new.get(name)}"
     if "enum" in new and not set(old.get("enum", [object])) <= set(new["enum"]):
         yield f"{where}: knows less values"
     if new.get("additionalProperties") is False and old.get("additionalProperties") is not False:
@@ -136,7 +140,7 @@ def _narrowed(where: str, old: Json, new: Json) -> Iterator[str]:
 
 
 def _is_less(name: str, old: Any, new: Any) -> bool:
-    if name in FORM or old is None:
+    if name in FORM or old is None or new is None:
         return bool(new != old)
     return bool(new < old if name in UPPER else new > old)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
@@ -64,12 +65,13 @@ async def events(
     after = after if last_event_id is None else last_event_id
     trail = await orders.trail(order_id, after)
     following = feed.follow(order_id, trail.reached)
-    if wants(",".join(request.headers.getlist("Accept")), STREAM, rather_than="application/json"):
+    is_waiting = not request.state.is_head
+    if is_waiting and wants(",".join(request.headers.getlist("Accept")), STREAM, rather_than="application/json"):
         if trail.is_over and not trail.events:
             return Response(status_code=status.HTTP_204_NO_CONTENT, headers=VARY)
         prolong(request, None)
-        return EventStream(trail, following)
-    if wait and not (trail.events or trail.is_over):
+        return EventStream(trail, following, partial(orders.trail, order_id))
+    if is_waiting and wait and not (trail.events or trail.is_over):
         prolong(request, timedelta(seconds=wait))
         with following as follower:
             trail = await _news(request, follower, wait)

@@ -13,7 +13,7 @@ from api.schemas import Health
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", operation_id="getHealth")
+@router.get("/healthz", operation_id="getHealth", responses=responses())
 async def healthz() -> Health:
     """Answer while the process lives; asks nothing of anybody."""
     return Health(status="ok")

@@ -13,7 +13,7 @@ from api.bodies import OrderBody
 from api.dependencies import Caller, Lists, OrderId, Orders, needs
 from api.exact_json import ExactJsonRoute
 from api.lists import ListQuery
-from api.preconditions import TAGGED, IfNoneMatch, Key, etag, is_known, unquoted
+from api.preconditions import TAGGED, IfNoneMatch, Key, etag, is_known, key_of, listed
 from api.problems import GUARDED, WITH_BODY, responses
 from api.schemas import OrderList, OrderView
 
@@ -38,10 +38,10 @@ LINKS = {
     },
 )
 async def place(
-    body: OrderBody, orders: Orders, caller: Caller, request: Request, response: Response, key: Key = None
+    body: OrderBody, orders: Orders, caller: Caller, request: Request, response: Response, _key: Key = None
 ) -> OrderView:
     """Place an order; its life begins at once. With an `Idempotency-Key` it is placed once, however often sent."""
-    placed = await orders.place(body.details(), caller, unquoted(key))
+    placed = await orders.place(body.details(), caller, key_of(request))
     response.headers["Location"] = f"{request.scope.get('root_path', '')}/orders/{placed.order.id}"
     response.headers["ETag"] = etag(placed.order)
     if placed.is_repeat:
@@ -76,12 +76,12 @@ async def list_orders(
     },
 )
 async def get(
-    order_id: OrderId, orders: Orders, response: Response, if_none_match: IfNoneMatch = None
+    order_id: OrderId, orders: Orders, request: Request, response: Response, _if_none_match: IfNoneMatch = None
 ) -> OrderView | Response:
     """Look an order up."""
     order = await orders.get(order_id)
     headers = {"ETag": etag(order), "Cache-Control": "private, no-cache"}
-    if is_known(order, if_none_match):
+    if is_known(order, listed(request, "If-None-Match")):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     return OrderView.of(order)

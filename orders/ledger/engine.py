@@ -54,21 +54,21 @@ class Database:
         self._most = settings.pool_size + settings.max_waiting
         self._asked = 0
 
-    def run(self, work: Callable[[Connection], T], within: timedelta | None = None) -> T:
+    def run(self, work: Callable[[Connection], T], end: float | None = None) -> T:
         """Run work on a connection. It may run twice, so it has to bear that: once more after a lost connection.
 
-        ``within`` is how long a statement may take, where that is less than the setting says.
+        ``end`` is the time of the monotonic clock at which a statement has to be over, whatever the setting says.
 
         Raises:
             DependencyUnavailable: PostgreSQL can't be reached, or is too busy or not ready to answer.
         """
         try:
             try:
-                return self._run(work, within)
+                return self._run(work, end)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                return self._run(work, within)
+                return self._run(work, end)
         except SQLAlchemyError as error:
             if _is_away(error):
                 raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
@@ -89,7 +89,7 @@ class Database:
         end = time.monotonic() + remaining(self._timeout).total_seconds()
         self._asked += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.threads, self._run_until, work, end)
+            return await asyncio.get_running_loop().run_in_executor(self.threads, self.run, work, end)
         finally:
             self._asked -= 1
 
@@ -106,26 +106,33 @@ class Database:
         self.threads.shutdown(wait=True, cancel_futures=True)
         self.engine.dispose()
 
-    def _run_until(self, work: Callable[[Connection], T], end: float) -> T:
-        left = timedelta(seconds=end - time.monotonic())
+    def _run(self, work: Callable[[Connection], T], end: float | None) -> T:
+        left = self._timeout if end is None else timedelta(seconds=end - time.monotonic())
         if left <= timedelta(0):
             raise DependencyUnavailable("PostgreSQL", "no connection was free in time")
         # With (nearly) all the time that a statement may take anyway there is nothing to tell the server.
-        return self.run(work, left if left < 0.9 * self._timeout else None)
-
-    def _run(self, work: Callable[[Connection], T], within: timedelta | None) -> T:
+        is_shorter = left < 0.9 * self._timeout
         with self.engine.connect() as connection:
             try:
-                if within is not None:
-                    connection.execute(_SHORTEN, {"limit": str(max(1, int(within.total_seconds() * 1000)))})
+                if is_shorter:
+                    connection.execute(_SHORTEN, {"limit": str(max(1, int(left.total_seconds() * 1000)))})
                 return work(connection)
             except OSError:
                 # The answer may still come, and must not be taken for that to another question.
                 connection.invalidate()
                 raise
             finally:
-                if within is not None and not connection.invalidated:
-                    connection.execute(_RESTORE)
+                if is_shorter:
+                    _restore(connection)
+
+
+def _restore(connection: Connection) -> None:
+    """Give a connection its own limit again, or give it up."""
+    try:
+        if not connection.invalidated:
+            connection.execute(_RESTORE)
+    except (SQLAlchemyError, OSError):
+        connection.invalidate()
 
 
 def pg8000_url(url: str) -> URL:

@@ -130,9 +130,9 @@ class LedgerReader:
             return None
         found = [_event(row) for row in rows if row.seq is not None]
         status, version = rows[0].status, rows[0].version
-        # Who comes from behind the end has seen what never counted: the order goes on from its version.
-        reached = found[-1].seq if found else min(after, version)
-        return Trail(found, reached, is_over=status in FINAL and reached == version)
+        # Who has seen what never counted may be beyond the end.
+        reached = found[-1].seq if found else after
+        return Trail(found, reached, is_over=status in FINAL and reached >= version)
 
     async def newer(self, marks: Mapping[str, int]) -> dict[str, list[Event]]:
         """Return the events of many orders, by order, oldest first, each from behind its own mark.

@@ -59,7 +59,7 @@ class ApiSettings(Settings):
         alias="API_CURSOR_SECRET",
         min_length=16,
         description="what the cursors of lists are signed with, 16 characters or more, the same for every replica; "
-        "without one it is made from DATABASE_URL",
+        "without one it is the address in DATABASE_URL, which need not be secret",
     )
 
 

@@ -24,8 +24,8 @@ with workflow.unsafe.imports_passed_through():
         Message,
         RetryPayment,
         ReviewOrder,
-        stale,
     )
+    from orders.details import Address
     from orders.errors import ImpossibleAmendment
     from orders.model import BEFORE_DISPATCH, EventType, OrderStatus, PaymentStatus
     from orders.workflows.endings import TOO_LATE, Ending, PaymentCalledOff, refused
@@ -63,6 +63,7 @@ class Desk:
         self._available: dict[str, int] = {}
         self._messages = 0
         self._keys: set[str] = set()
+        self._redirections = 0
 
     # For the story
 
@@ -118,8 +119,8 @@ class Desk:
         # A message that comes again never gets here: Temporal answers it, by the id that its key and content make.
         if terms.key in self._keys:
             raise refused("the key came with another message to this order", KEY_REUSED)
-        if terms.versions is not None and version not in terms.versions:
-            raise refused(stale(version), STALE)
+        if terms.versions is not None and (self._redirections or version not in terms.versions):
+            raise refused(f"the order is at version {version}", STALE, version)
 
     async def answer(self, request: str, message: Asked, deed: Callable[[Asked], Awaitable[None]]) -> None:
         """Do what a message asks for; that it was refused is put on record.
@@ -183,7 +184,7 @@ class Desk:
 
         if self.parcel is None or self._order.status is not OrderStatus.FULFILLING:
             note(accepted=True)
-        elif not await self.parcel.take_new_address(message.address, note):
+        elif not await self._redirect(self.parcel, message.address, note):
             raise refused(TOO_LATE)
         await self._write()
 
@@ -209,6 +210,14 @@ class Desk:
         self._wanted = None
         self._tell(E.PAYMENT_METHOD_CHANGED, message, payment_method=message.payment_method)
         await self._write()
+
+    async def _redirect(self, parcel: Parcel, address: Address, note: Callable[[bool], None]) -> bool:
+        # Until the parcel has answered the version stays as it is, though somebody is changing the order.
+        self._redirections += 1
+        try:
+            return await parcel.take_new_address(address, note)
+        finally:
+            self._redirections -= 1
 
     def _refuse_unless_cancellable(self) -> None:
         self._refuse_after_dispatch("cancelled")

@@ -24,6 +24,6 @@ class PaymentCalledOff(Exception):
     """The money must not be taken, or must come back; the order waits for another payment method."""
 
 
-def refused(reason: str, kind: str = REFUSED) -> ApplicationError:
+def refused(reason: str, kind: str = REFUSED, *details: int) -> ApplicationError:
     """The error with which an update is refused."""
-    return ApplicationError(reason, type=kind, non_retryable=True)
+    return ApplicationError(reason, *details, type=kind, non_retryable=True)

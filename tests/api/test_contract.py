@@ -26,7 +26,7 @@ from orders.temporal import connect
 from tests.api.conftest import CURSORS, services_of
 from tests.issuer import Issuer, token
 
-SETTINGS = Path(__file__).parent.parent / "schemathesis.toml"
+TESTS = Path(__file__).parent.parent
 
 
 @asynccontextmanager
@@ -43,20 +43,27 @@ async def serving(services: Services, issuer: Issuer) -> AsyncIterator[str]:
     await running
 
 
-async def schemathesis(url: str, examples: int) -> tuple[int, str]:
+async def schemathesis(url: str, settings: str, examples: int, folder: Path) -> tuple[int, str]:
     """Run its command against an API with all its checks; give its exit code and what it says."""
     cursor = CURSORS.write(Position(datetime.now(UTC), f"ord_{'f' * 24}"))
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "st"),
         "--config-file",
-        str(SETTINGS),
+        str(TESTS / settings),
         "run",
         f"{url}/openapi.json",
         "--max-examples",
         str(examples),
         "--no-color",
-        cwd=SETTINGS.parent.parent,
-        env={**os.environ, "COLUMNS": "160", "CURSOR": cursor, "TOKEN": token(seconds=600)},
+        # It leaves notes for its next run where it is.
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(TESTS.parent),
+            "COLUMNS": "160",
+            "CURSOR": cursor,
+            "TOKEN": token(seconds=600),
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -71,19 +78,21 @@ def test_the_description_in_the_documentation_is_the_one_of_the_api() -> None:
 
 @pytest.mark.timeout(300)
 async def test_it_does_with_the_stack_up(
-    services_with: Callable[[Policy], Services], working: None, issuer: Issuer
+    services_with: Callable[[Policy], Services], working: None, issuer: Issuer, tmp_path: Path
 ) -> None:
     async with serving(services_with(Policy()), issuer) as url:
-        code, said = await schemathesis(url, examples=8)
+        code, said = await schemathesis(url, "schemathesis.toml", 8, tmp_path)
     assert code == 0, said
 
 
 @pytest.mark.timeout(300)
-async def test_it_does_with_the_database_down(temporal_settings: TemporalSettings, issuer: Issuer) -> None:
+async def test_it_does_with_the_database_down(
+    temporal_settings: TemporalSettings, issuer: Issuer, tmp_path: Path
+) -> None:
     nowhere = f"postgresql://127.0.0.1:{free_port()}/orders"
     database = Database(load(DatabaseSettings, DATABASE_URL=nowhere))
     services = services_of(await connect(temporal_settings), database, Policy(), timeout=timedelta(seconds=0.1))
     async with serving(services, issuer) as url:
-        code, said = await schemathesis(url, examples=3)
+        code, said = await schemathesis(url, "schemathesis-database-down.toml", 3, tmp_path)
     database.close()
     assert code == 0, said

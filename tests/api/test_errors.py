@@ -58,6 +58,9 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"customer_name": "   "}, "#/customer_name"),
     ({"customer_name": "John\u0000Doe"}, "#/customer_name"),
     ({"customer_name": "John\nDoe"}, "#/customer_name"),
+    ({"metadata": {"k\n": "v"}}, "#/metadata/k\n"),
+    ({"metadata": {"k": "v\n"}}, "#/metadata/k"),
+    ({"items": item(price="9.99\n")}, "#/items/0/price"),
     ({"customer_name": "John\u202eeoD"}, "#/customer_name"),
     ({"customer_name": "\ufeff"}, "#/customer_name"),
     ({"customer_name": "J" * 201}, "#/customer_name"),
@@ -131,6 +134,16 @@ async def test_what_is_not_json_is_refused(api: Api, content: bytes) -> None:
     assert answer.status_code == (422 if content == b"" else 400), answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "Traceback" not in answer.text
+
+
+async def test_a_number_that_would_fill_the_memory_is_refused_at_once(api: Api) -> None:
+    for huge in ("1e99999999", "1e-99999999", "-1e999999"):
+        for path, field in (("/orders", "qty"), ("/orders", "price"), (f"/orders/{NOBODY}/amend", "qty")):
+            text = json.dumps({**body(), "items": [ITEM]}).replace(f'"{field}": {ITEM[field]}', f'"{field}": {huge}')
+            answer = await asyncio.wait_for(
+                api.http.post(path, content=text, headers={"Content-Type": "application/json"}), 5
+            )
+            assert answer.status_code == 422, (huge, field)
 
 
 @pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
@@ -211,8 +224,8 @@ async def test_a_bad_parameter_is_named(api: Api, after: str) -> None:
 async def test_a_wrong_method_is_a_problem_too(api: Api) -> None:
     answer = await api.http.delete("/orders/x")
     assert answer.status_code == 405
-    assert answer.headers["Allow"] == "GET"
-    assert (await api.http.delete("/orders")).headers["Allow"] == "GET, POST"
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert (await api.http.delete("/orders")).headers["Allow"] == "GET, HEAD, POST"
     assert answer.json()["type"] == "urn:order-lifecycle:problem:method-not-allowed"
 
 

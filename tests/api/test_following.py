@@ -228,7 +228,7 @@ async def test_a_client_that_goes_away_is_noticed(
         left = time.monotonic()
         writer.close()
         await until(lambda: services.feed.waiting == 0)
-        assert time.monotonic() - left < 1
+        assert time.monotonic() - left < 5
         server.should_exit = True
         await serving
     assert caplog.text == ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orders.errors import Overloaded
 from tests.api.conftest import Api
 from tests.examples import body
 
@@ -98,11 +99,12 @@ async def test_what_was_changed_of_an_order_does_not_make_its_body_another(patie
     assert (again.status_code, again.json()["shipping_address"]["city"]) == (201, "San Francisco")
 
 
-async def test_a_key_in_the_quotes_of_the_standard_is_the_same_key(api: Api) -> None:
-    key = secrets.token_hex(8)
-    first = await api.http.post("/orders", json=body(), headers={"Idempotency-Key": key})
-    again = await api.http.post("/orders", json=body(), headers={"Idempotency-Key": f'"{key}"'})
-    assert again.json()["id"] == first.json()["id"]
+async def test_a_request_with_two_keys_is_refused(api: Api) -> None:
+    headers = [("Idempotency-Key", secrets.token_hex(8)), ("Idempotency-Key", secrets.token_hex(8))]
+    for url, sent in (("/orders", body()), (f"/orders/{(await api.place())['id']}/cancel", {})):
+        answer = await api.http.post(url, json=sent, headers=headers)
+        assert answer.status_code == 422
+        assert [error["header"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
 async def test_orders_without_a_key_are_as_many_as_the_requests(api: Api) -> None:
@@ -181,6 +183,23 @@ async def test_a_message_that_was_done_is_answered_so_after_the_end_of_the_order
     again = await api.http.post(f"/orders/{order_id}/cancel", json={}, headers=key)
     assert (again.status_code, again.json()["status"]) == (200, "cancelled")
     assert "refused" not in await api.trail(order_id)
+
+
+async def test_who_can_not_be_told_the_outcome_is_not_told_that_nothing_was_done(
+    patient_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = (await patient_api.place())["id"]
+    await patient_api.until(order_id, "in_review")
+
+    async def full(*_: Any) -> None:
+        raise Overloaded("too many requests wait for PostgreSQL")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("orders.ledger.reader.LedgerReader.order", full)
+        answer = await patient_api.http.post(f"/orders/{order_id}/cancel", json={})
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "unavailable")
+    assert "look whether it was done" in answer.json()["detail"]
+    await patient_api.until(order_id, "cancelled")
 
 
 async def test_a_message_after_the_end_is_put_on_record_once_under_its_key(api: Api) -> None:

@@ -25,7 +25,7 @@ from orders.model import OrderStatus, Origin
 from orders.order import Order, receive
 from orders.policy import Policy
 from orders.settings import DatabaseSettings, load
-from tests.api.conftest import Api, http_of, services_of
+from tests.api.conftest import CURSORS, Api, http_of, services_of
 from tests.examples import DETAILS, new_id
 from tests.servers import TEMPLATE, create_database
 
@@ -253,6 +253,12 @@ async def test_a_time_may_be_given_in_any_zone(shop: Shop) -> None:
     assert len(await shop.ids(created_after="2026-01-02T13:00:00+01:00")) == 1
     assert await shop.ids(created_before="2026-01-02T13:00:00+01:00") == []
     assert len(await shop.ids(created_after="0001-01-01T00:00:00Z", created_before="9999-12-31T23:59:59Z")) == 1
+
+
+@pytest.mark.parametrize("content", ["x", ["yesterday", "ord_1"], [1, 2], [None, None], {}, 7])
+async def test_a_cursor_that_is_signed_but_is_none_is_refused(idle_api: Api, content: Any) -> None:
+    signed = CURSORS._signed.dumps(content)
+    await refused(idle_api, {"cursor": signed}, "the cursor is not one that this service gave")
 
 
 def test_replicas_understand_each_other_s_cursors_without_a_setting_and_with_the_same_one() -> None:

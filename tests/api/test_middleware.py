@@ -94,6 +94,53 @@ async def test_what_takes_longer_than_the_deadline_is_ended(client: Client, data
     assert time.monotonic() - begun < 5
 
 
+async def test_who_waits_for_events_has_the_time_that_they_ask_for(idle_client: Client, database: Database) -> None:
+    async with api_with(idle_client, database, API_TIMEOUT="0.5") as http:
+        path = f"/orders/{(await http.post('/orders', json=body())).json()['id']}/events"
+        answer = await http.get(path, params={"wait": 1.5})
+        assert (answer.status_code, answer.json()["data"]) == (200, [])
+
+
+async def test_a_stream_lasts_longer_than_other_requests(idle_client: Client, database: Database) -> None:
+    services = services_of(idle_client, database, Policy(), timeout=timedelta(seconds=0.5))
+    app = create_app(load(ApiSettings, API_TIMEOUT="0.5"), services)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
+        path = f"/orders/{(await http.post('/orders', json=body())).json()['id']}/events"
+        streaming = asyncio.create_task(http.get(path, headers={"Accept": "text/event-stream"}))
+        await asyncio.sleep(1.5)
+        assert not streaming.done()
+        services.feed.close()
+        assert (await streaming).status_code == 200
+
+
+async def test_how_an_order_gets_on_is_told_by_the_ledger_before_the_time_is_over(
+    idle_client: Client, database: Database
+) -> None:
+    async with api_with(idle_client, database, API_TIMEOUT="1.5") as http:
+        placed = (await http.post("/orders", json=body())).json()
+        answer = await http.get(f"/orders/{placed['id']}/progress")
+        assert (answer.status_code, answer.json()["source"]) == (200, "ledger")
+
+
+async def test_a_request_is_in_the_log_without_what_was_looked_for(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        answer = await api.http.get("/orders", params={"customer_email": "john@example.com"})
+        await api.http.get("/healthz")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "api.middleware"]
+    assert re.fullmatch(rf"GET '/orders': 200 after \d+ ms, trace {answer.headers['Trace-Id']}", line)
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpx2")]
+    assert "john" not in " ".join(ours)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/orders", "/orders/{id}", "/orders/{id}/events?wait=25"])
+async def test_head_is_get_without_the_body_and_waits_for_nothing(patient_api: Api, path: str) -> None:
+    path = path.format(id=(await patient_api.place())["id"])
+    for headers in ({}, {"Accept": "text/event-stream"}):
+        answer = await asyncio.wait_for(patient_api.http.head(path, headers=headers), 10)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
 async def test_a_message_that_no_worker_takes_in_time_is_a_timeout_and_changes_nothing(
     idle_client: Client, database: Database
 ) -> None:
@@ -180,6 +227,10 @@ async def test_pages_of_other_origins_may_not_ask_unless_it_is_set(client: Clien
         assert (await http.options("/orders", headers=asked)).status_code == 405
     async with api_with(client, database, API_CORS_ORIGINS="https://shop.example.com") as http:
         answer = await http.options("/orders", headers={**asked, "Access-Control-Request-Headers": "Idempotency-Key"})
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["Trace-Id"])
+        failed = await http.get("/broken", headers=asked)
+        assert (failed.status_code, failed.headers["Cache-Control"]) == (500, "no-store")
+        assert failed.headers["Access-Control-Allow-Origin"] == "https://shop.example.com"
         assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example.com"
         answer = await http.get("/healthz", headers=asked)
         assert "Trace-Id" in answer.headers["Access-Control-Expose-Headers"]

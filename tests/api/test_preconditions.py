@@ -63,6 +63,15 @@ async def test_any_of_several_tags_will_do(patient_api: Api, tags: str) -> None:
     assert (await patient_api.http.put(f"{url}/shipping-address", json=ADDRESS, headers=headers)).status_code == 200
 
 
+async def test_tags_may_stand_in_several_lines(patient_api: Api) -> None:
+    url, etag = await in_review(patient_api)
+    headers = [("If-Match", '"1"'), ("If-Match", etag)]
+    assert (await patient_api.http.put(f"{url}/shipping-address", json=ADDRESS, headers=headers)).status_code == 200
+    etag = (await patient_api.http.get(url)).headers["ETag"]
+    headers = [("If-None-Match", '"1"'), ("If-None-Match", etag)]
+    assert (await patient_api.http.get(url, headers=headers)).status_code == 304
+
+
 @pytest.mark.parametrize("tag", ["W/{etag}", '"somebody-else\'s"', '"007"', '""'])
 async def test_a_weak_or_a_foreign_tag_matches_nothing(patient_api: Api, tag: str) -> None:
     url, etag = await in_review(patient_api)
@@ -70,9 +79,10 @@ async def test_a_weak_or_a_foreign_tag_matches_nothing(patient_api: Api, tag: st
     assert (await patient_api.http.put(f"{url}/shipping-address", json=ADDRESS, headers=headers)).status_code == 412
 
 
-@pytest.mark.parametrize("tag", ["7", "'7'", '"7', "seven", '"1" "2"'])
+@pytest.mark.parametrize("tag", ["{etag} 7", "7", "'7'", '"7', "seven", '"1" "2"', "x{etag}"])
 async def test_what_is_no_tag_changes_nothing_and_is_told_how_one_looks(patient_api: Api, tag: str) -> None:
     url, etag = await in_review(patient_api)
+    tag = tag.format(etag=etag)
     answer = await patient_api.http.post(f"{url}/cancel", headers={"If-Match": tag})
     assert (answer.status_code, answer.json()["type"]) == (412, STALE)
     assert f"If-Match: {etag}" in answer.json()["detail"]

@@ -115,6 +115,28 @@ def test_an_unknown_order_is_not_found(up: Up, order_id: str) -> None:
     assert "Not found" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["list", "--status", "lost"], "status: "),
+        (["list", "--email", "nobody"], "customer_email: "),
+        (["place", "examples/order.json", "--key", "k" * 300], "Idempotency-Key: "),
+        (["place", "examples/order.json", "--key", ""], "Idempotency-Key: "),
+        (["place", "examples/order.json", "--key", "clé"], "printable ASCII"),
+    ],
+)
+def test_a_wrong_parameter_or_key_is_named(up: Up, arguments: list[str], named: str) -> None:
+    done = orders(*arguments, ORDERS_URL=up.url)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert named in done.stderr
+
+
+def test_orders_are_listed_with_their_whole_ids(up: Up) -> None:
+    placed = up.post(body())
+    assert placed["id"] in orders("list", "--most", "3", ORDERS_URL=up.url).stdout
+    assert "payments" in orders("stats", ORDERS_URL=up.url).stdout
+
+
 def test_what_is_not_the_api_is_said_not_to_be(up: Up) -> None:
     page = next(line.split()[-1] for line in up.output.splitlines() if line.startswith("Temporal's page"))
     done = orders("show", "x", ORDERS_URL=page)

@@ -53,6 +53,23 @@ async def test_of_two_messages_for_the_same_version_the_second_is_too_late(shop:
     assert shop.trail.count("address_changed") == 1
 
 
+async def test_a_version_is_good_for_one_change_also_while_that_waits_for_the_parcel(shop: Shop) -> None:
+    shop.warehouse.at_pick.close()
+    handle = await shop.place()
+    await shop.until("shipment_requested")
+    await shop.warehouse.at_pick.reached()
+    terms = Terms(versions=(len(shop.trail),))
+    messages = [replace(MOVE, actor=actor, terms=terms) for actor in ("ann", "bob")]
+    asked = [asyncio.create_task(handle.execute_update(OrderWorkflow.change_address, message)) for message in messages]
+    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    shop.warehouse.at_pick.open()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(answer is None for answer in answers) == [False, True]
+    assert shop.trail.count("address_changed") == 1
+    await handle.result()
+    await shop.replay(shop.order)
+
+
 async def test_a_key_is_of_one_message_also_when_another_worker_goes_on_with_the_order(shop: Shop) -> None:
     handle = await in_review(shop)
     keyed = Terms(key="k" * 24)
