@@ -21,6 +21,7 @@ from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
 
+LONGEST = frozenset({"test_machine", "test_faults", "test_contract", "test_up"})
 _servers: Servers | None = None
 
 
@@ -36,6 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     only_units = bool(config.args) and all("tests/unit" in argument for argument in config.args)
     if not is_spread and not only_units and not config.option.collectonly:
         _servers = Servers.start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest first: what is left in the end can then be shared out evenly.
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
