@@ -229,9 +229,11 @@ class OrdersClient:
         """Yield an order's events behind ``after`` as they come, until it is at its end or ``until`` says so of it."""
         following: int | None = after
         while following is not None:
+            # Asked before the events are, which then lead at least to where the order was.
+            is_enough = until is not None and until(self.get(order_id))
             events, following = self._events(order_id, following, wait)
             yield from events
-            if until and until(self.get(order_id)):
+            if is_enough:
                 return
 
     def progress(self, order_id: str) -> Progress:

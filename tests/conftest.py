@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     is_spread = hasattr(config, "workerinput")
     only_units = bool(config.args) and all("tests/unit" in argument for argument in config.args)
     if not is_spread and not only_units and not config.option.collectonly:
-        _servers = Servers.start()
+        _servers = Servers.start(processes=config.getoption("numprocesses", None) or 0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

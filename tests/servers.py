@@ -20,7 +20,6 @@ from orders.ledger.engine import pg8000_url
 from orders.settings import TemporalSettings, load
 from orders.temporal import connect, ping
 
-MAX_PROCESSES = 16
 TEMPLATE = "template_orders"
 USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing", "faulty")
 """What each test process has namespaces for, besides its main one."""
@@ -45,15 +44,13 @@ class Servers:
     temporal: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls) -> Servers:
+    def start(cls, processes: int) -> Servers:
         folder = Path(tempfile.mkdtemp(prefix="orders-tests-"))
         port = free_port()
         with (folder / "temporal.log").open("wb") as log:
-            processes = (*(f"gw{number}" for number in range(MAX_PROCESSES)), "master")
-            namespaces = (
-                *processes,
-                *(f"{process}-{use}" for process in processes for use in USES),
-            )
+            # As pytest-xdist calls its processes; the master works where there are none.
+            names = (*(f"gw{number}" for number in range(processes)), "master")
+            namespaces = (*names, *(f"{name}-{use}" for name in names for use in USES))
             temporal = subprocess.Popen(
                 temporal_command(port=port, namespaces=namespaces), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )

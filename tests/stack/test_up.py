@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import httpx2
 import pytest
 from sqlalchemy import create_engine, text
 
+from cli.client import ApiError
+from cli.demonstration import Demonstration
 from orders.ledger.engine import pg8000_url
 from tests.examples import body
 from tests.stack.conftest import Up, alive, orders
@@ -173,22 +176,18 @@ def test_a_folder_too_deep_for_a_socket_is_one_line_that_names_the_option(short_
     assert "choose another, shorter --data-dir" in done.stderr.splitlines()[-1]
 
 
-def test_a_demonstration_of_an_order_that_is_refused_names_the_field(tmp_path: Path) -> None:
-    order = tmp_path / "order.json"
-    order.write_text("{}")
-    done = orders("demo", str(order))
-    assert done.returncode == 1
-    assert "#/customer_name: Field required" in done.stderr
+def test_a_demonstration_of_an_order_that_is_refused_names_the_field(up: Up) -> None:
+    with pytest.raises(ApiError) as refused:
+        Demonstration(up.url, as_json=False, stop=asyncio.Event()).run(b"{}")
+    assert "#/customer_name" in [error["pointer"] for error in refused.value.problem["errors"]]
 
 
-def test_a_demonstration_of_an_order_that_is_declined_ends_and_says_so(tmp_path: Path) -> None:
-    order = tmp_path / "order.json"
-    order.write_text(json.dumps(body(payment_method="tok_declined")))
-    done = orders("demo", str(order), "--json", REVIEW_TIMEOUT="0")
-    assert done.returncode == 1
-    first, *events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert first["ready"].startswith("http://")
-    assert events[-1]["type"] == "payment_declined"
+def test_a_demonstration_of_an_order_that_is_declined_ends_and_says_so(
+    up: Up, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = json.dumps(body(payment_method="tok_declined")).encode()
+    assert Demonstration(up.url, as_json=True, stop=asyncio.Event()).run(order) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["type"] == "payment_declined"
 
 
 def test_reset_deletes_the_data_after_asking(tmp_path: Path) -> None:

@@ -111,6 +111,13 @@ def test_an_order_is_followed_until_its_end(api: ScriptedApi, client: OrdersClie
     ]
 
 
+def test_who_follows_until_something_gets_the_events_up_to_there(api: ScriptedApi, client: OrdersClient) -> None:
+    page = Answer(200, {"data": [{"seq": 1}, {"seq": 2}], "next": "2"})
+    api.answers = [Answer(200, {**ORDER, "status": "payment_failed"}), page]
+    followed = client.follow("ord_1", until=lambda order: order["status"] == "payment_failed")
+    assert [event["seq"] for event in followed] == [1, 2]
+
+
 def test_an_id_is_one_segment_of_the_path(api: ScriptedApi, client: OrdersClient) -> None:
     api.answers = [Answer(404, {"detail": "no"})]
     with pytest.raises(ApiError):
