@@ -21,7 +21,7 @@ from orders.settings import TemporalSettings, load
 from orders.temporal import connect, ping
 
 TEMPLATE = "template_orders"
-USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing", "faulty")
+USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing", "faulty", "waiting")
 """What each test process has namespaces for, besides its main one."""
 
 
