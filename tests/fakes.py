@@ -55,7 +55,9 @@ class Gate:
 
     async def pass_through(self) -> None:
         self._reached.set()
-        await asyncio.wait_for(self._opened.wait(), 60)
+        # Not wait_for, which in Python 3.11 may take a cancellation for an answer that came at the same time.
+        async with asyncio.timeout(60):
+            await self._opened.wait()
 
 
 @dataclass
