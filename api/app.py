@@ -17,7 +17,9 @@ from api.middleware import Limits, Traced
 from api.openapi import TAGS, describe
 from api.problems import TRACE_HEADER
 from api.routes import following, health, messages, orders, stats, webhooks
-from orders.settings import ApiSettings, AuthSettings, load
+from api.tracing import trace_requests
+from orders.settings import ApiSettings, AuthSettings, TelemetrySettings, load
+from orders.telemetry import OFF, Telemetry
 
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT"],
@@ -40,9 +42,14 @@ DESCRIPTION = (
 
 
 def create_app(
-    settings: ApiSettings | None = None, services: Services | None = None, gatekeeper: Gatekeeper | None = None
+    settings: ApiSettings | None = None,
+    services: Services | None = None,
+    gatekeeper: Gatekeeper | None = None,
+    telemetry: Telemetry | None = None,
 ) -> FastAPI:
-    """Make the application, with the given services and gatekeeper or with those that the environment describes.
+    """Make the application, with the given parts or with those that the environment describes.
+
+    What is told of given services is up to who gives them.
 
     Raises:
         InvalidSetting: a setting can't be used, or anybody could do anything.
@@ -53,16 +60,21 @@ def create_app(
         host = settings.host if "host" in settings.model_fields_set else None
         gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(host))
 
+    if telemetry is None:
+        telemetry = OFF if services else Telemetry.start("orders-api", load(TelemetrySettings))
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        own = None if services else await Services.from_settings(settings)
+        own = None if services else await Services.from_settings(settings, telemetry)
         app.state.services = services or own
-        waiting = asyncio.create_task(app.state.services.wait_until_ready())
-        yield
-        waiting.cancel()
+        async with telemetry.telling():
+            waiting = asyncio.create_task(app.state.services.wait_until_ready())
+            yield
+            waiting.cancel()
         if own:
             own.feed.close()
             own.database.close()
+            await asyncio.to_thread(telemetry.close)
 
     app = FastAPI(
         title="Order lifecycle",
@@ -84,5 +96,6 @@ def create_app(
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(Traced)
+    trace_requests(app, telemetry)
     describe(app)
     return app

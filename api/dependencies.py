@@ -36,6 +36,7 @@ from orders.settings import (
     WebhookSettings,
     load,
 )
+from orders.telemetry import Telemetry
 from orders.temporal import connect, ping
 
 PATIENCE = timedelta(seconds=2)
@@ -61,15 +62,16 @@ class Services:
     lists: OrderLists
 
     @classmethod
-    async def from_settings(cls, settings: ApiSettings) -> Services:
+    async def from_settings(cls, settings: ApiSettings, telemetry: Telemetry) -> Services:
         """Put the API together; neither Temporal nor PostgreSQL need be there yet.
 
         Raises:
             InvalidSetting: a setting can't be used.
         """
-        client = await connect(load(TemporalSettings), lazy=True)
+        client = await connect(load(TemporalSettings), lazy=True, telemetry=telemetry)
         database_settings = load(DatabaseSettings)
         database = Database(database_settings)
+        telemetry.watch_database(database.engine, "ledger")
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         if webhooks.stripe_secrets and find_spec("stripe") is None:
             raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from datetime import timedelta
 
+from opentelemetry import trace
+from opentelemetry.trace import format_trace_id
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,9 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import unexpected
 from api.problems import TRACE_HEADER, problem
 from orders.deadline import Deadline, within
+from orders.telemetry.context import context_of
 
-TRACEPARENT = re.compile(r"00-(?P<trace_id>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
-"""The header ``traceparent`` (W3C Trace Context, section 3.2)."""
 GRACE = 0.25
 """How much later than the deadline, in seconds, a request is cut off: whoever is waited for is to be named first."""
 PROBES = frozenset({"/healthz", "/readyz"})
@@ -36,7 +36,8 @@ class Traced:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, trace_id = time.monotonic(), trace_id_of(Headers(scope=scope).get("traceparent"))
+        begun, span = time.monotonic(), span_of(scope)
+        trace_id = format_trace_id(span.get_span_context().trace_id)
         # HEAD is GET without what it brings (RFC 9110, section 9.3.2), and waits for nothing.
         is_head = scope["method"] == "HEAD"
         scope.setdefault("state", {}).update(trace_id=trace_id, is_head=is_head)
@@ -57,7 +58,8 @@ class Traced:
                 logger.log(level, "%s %r: %d after %.0f ms, trace %s", *said)
             await send(message)
 
-        await self._app(asked, receive, named)
+        with trace.use_span(span):
+            await self._app(asked, receive, named)
 
 
 class Limits:
@@ -97,10 +99,14 @@ class Limits:
             await answer(scope, receive, send)
 
 
-def trace_id_of(traceparent: str | None) -> str:
-    """Give the trace in the course of which somebody asks: their own, or one that begins here."""
-    found = TRACEPARENT.fullmatch(traceparent or "")
-    return found["trace_id"] if found and int(found["trace_id"], 16) else secrets.token_hex(16)
+def span_of(scope: Scope) -> trace.Span:
+    """Give the span of a request; where none is recorded, one that only has names: the caller's trace, or a new one."""
+    here = trace.get_current_span()
+    if here.get_span_context().is_valid:
+        return here
+    theirs = context_of(Headers(scope=scope))
+    trace_id = theirs.trace_id if theirs else secrets.randbits(128) | 1
+    return trace.NonRecordingSpan(trace.SpanContext(trace_id, secrets.randbits(64) | 1, is_remote=False))
 
 
 def prolong(request: Request, by: timedelta | None) -> None:

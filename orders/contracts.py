@@ -46,6 +46,12 @@ def refusal_workflow_id(order_id: str, message_id: str) -> str:
     return f"refusal:{order_id}:{message_id}"
 
 
+def order_of_workflow(workflow_id: str) -> str | None:
+    """The id of the order that a workflow is about, by the workflow's own id; None for one that is not ours."""
+    kind, _, rest = workflow_id.partition(":")
+    return rest.partition(":")[0] if kind in ("order", "shipment", "refusal") else None
+
+
 @dataclass(frozen=True)
 class PlaceOrder:
     """Starts an ``OrderWorkflow``."""

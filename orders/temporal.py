@@ -16,6 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
 from orders.settings import TemporalSettings
+from orders.telemetry import OFF, Telemetry
 
 AWAY = frozenset(
     {
@@ -29,15 +30,19 @@ AWAY = frozenset(
 """The gRPC status codes that mean "not now" (gRPC, "Status codes and their use")."""
 
 
-async def connect(settings: TemporalSettings, lazy: bool = False) -> Client:
-    """Connect to Temporal; a lazy client connects with its first call.
+async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Telemetry = OFF) -> Client:
+    """Connect to Temporal; a lazy client connects with its first call. Workers tell what their client tells.
 
     Raises:
         DependencyUnavailable: the server can't be reached; the message names the setting to look at.
     """
     try:
         return await Client.connect(
-            settings.address, namespace=settings.namespace, data_converter=pydantic_data_converter, lazy=lazy
+            settings.address,
+            namespace=settings.namespace,
+            data_converter=pydantic_data_converter,
+            lazy=lazy,
+            **telemetry.of_client,
         )
     except (RuntimeError, RPCError, ValueError) as error:
         raise DependencyUnavailable("Temporal", f"nothing answers at TEMPORAL_ADDRESS={settings.address}") from error

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from orders.ledger.engine import Database
 from orders.patience import patiently
-from orders.settings import DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.settings import (
+    DatabaseSettings,
+    PartnerSettings,
+    TelemetrySettings,
+    TemporalSettings,
+    WorkerSettings,
+    load,
+)
+from orders.telemetry import Telemetry
 from orders.temporal import connect, ping
 from workers.queues import QUEUES, Work
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 PATIENCE = 3.0
 """How long, in seconds, the workers may take to leave after their activities have had their time."""
@@ -41,42 +51,53 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
     Raises:
         InvalidSetting: a setting can't be used.
     """
-    temporal, workers = load(TemporalSettings), load(WorkerSettings)
-    database, partners = Database(load(DatabaseSettings)), load(PartnerSettings)
-    stopping = asyncio.create_task(stop.wait())
+    settings, database, partners = load(WorkerSettings), Database(load(DatabaseSettings)), load(PartnerSettings)
+    telemetry = Telemetry.start(f"orders-worker-{'-'.join(queues)}", load(TelemetrySettings))
+    telemetry.watch_database(database.engine, "ledger")
     try:
-        starting = asyncio.create_task(_wait_for(temporal, database))
-        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            return
-        client = await starting
-        work_of = {queue: QUEUES[queue](database, partners) for queue in queues}
-        workers_of = [worker(client, queue, work, workers) for queue, work in work_of.items()]
-        running = [asyncio.create_task(each.run()) for each in workers_of]
-        for queue in queues:
-            logger.info("working on queue %s", queue)
-        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
-        logger.info("draining: no new tasks are taken, running ones may end")
-        shutdown = asyncio.gather(*(each.shutdown() for each in workers_of), *running)
-        done, _ = await asyncio.wait([shutdown], timeout=workers.graceful_shutdown.total_seconds() + PATIENCE)
-        if done:
-            # A worker that ended by itself did so with an error, which ends the process.
-            await shutdown
-            logger.info("drained")
-        else:
-            # A local activity that is refused again and again, by a database that is away, keeps the SDK from leaving.
-            logger.warning("left what did not end in time to other workers; Temporal has it, nothing is lost")
-        for work in work_of.values():
-            work.close()
+        async with telemetry.telling():
+            client = await _unless(stop, _wait_for(load(TemporalSettings), database, telemetry))
+            if client:
+                await _work(client, {queue: QUEUES[queue](database, partners) for queue in queues}, settings, stop)
     finally:
-        stopping.cancel()
         database.close()
+        await asyncio.to_thread(telemetry.close)
 
 
-async def _wait_for(temporal: TemporalSettings, database: Database) -> Client:
+async def _work(client: Client, work_of: Mapping[str, Work], settings: WorkerSettings, stop: asyncio.Event) -> None:
+    workers_of = [worker(client, queue, work, settings) for queue, work in work_of.items()]
+    running = [asyncio.create_task(each.run()) for each in workers_of]
+    for queue in work_of:
+        logger.info("working on queue %s", queue)
+    await _unless(stop, asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))
+    logger.info("draining: no new tasks are taken, running ones may end")
+    shutdown = asyncio.gather(*(each.shutdown() for each in workers_of), *running)
+    done, _ = await asyncio.wait([shutdown], timeout=settings.graceful_shutdown.total_seconds() + PATIENCE)
+    if done:
+        # A worker that ended by itself did so with an error, which ends the process.
+        await shutdown
+        logger.info("drained")
+    else:
+        # A local activity that is refused again and again, by a database that is away, keeps the SDK from leaving.
+        logger.warning("left what did not end in time to other workers; Temporal has it, nothing is lost")
+    for work in work_of.values():
+        work.close()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do some work, unless told to stop before it is done."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    return None
+
+
+async def _wait_for(temporal: TemporalSettings, database: Database, telemetry: Telemetry) -> Client:
     async def temporal_answers() -> Client:
-        client = await connect(temporal)
+        client = await connect(temporal, telemetry=telemetry)
         await ping(client, timedelta(seconds=5))
         return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import getpass
 import time
 from collections.abc import Callable
@@ -89,7 +90,9 @@ class Database:
         end = time.monotonic() + remaining(self._timeout).total_seconds()
         self._asked += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.threads, self.run, work, end)
+            # The context carries the request's span over to the thread.
+            run = contextvars.copy_context().run
+            return await asyncio.get_running_loop().run_in_executor(self.threads, run, self.run, work, end)
         finally:
             self._asked -= 1
 

@@ -17,6 +17,7 @@ from orders.settings.lifecycle import LifecycleSettings
 from orders.settings.partners import PartnerSettings
 from orders.settings.processes import ClientSettings, LogSettings, StackSettings, WorkerSettings
 from orders.settings.servers import DatabaseSettings, TemporalSettings
+from orders.settings.telemetry import TelemetrySettings
 
 __all__ = [
     "CONCERNS",
@@ -29,6 +30,7 @@ __all__ = [
     "PartnerSettings",
     "Settings",
     "StackSettings",
+    "TelemetrySettings",
     "TemporalSettings",
     "WebhookSettings",
     "WorkerSettings",
@@ -44,6 +46,7 @@ CONCERNS: tuple[type[Settings], ...] = (
     WorkerSettings,
     PartnerSettings,
     WebhookSettings,
+    TelemetrySettings,
     LogSettings,
     ClientSettings,
     StackSettings,

@@ -1,0 +1,111 @@
+"""What a process tells of itself: one ``Telemetry`` a process, made where the process is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import propagate
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from orders.settings import TelemetrySettings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from orders.telemetry.metrics import Metrics
+    from orders.telemetry.tracing import Tracing
+
+FLUSH = 5.0
+"""How long, in seconds, a process that leaves may take to send what it has still to tell."""
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Traces and metrics, either of which may be off: then nothing of it is imported, made or sent."""
+
+    tracing: Tracing | None = None
+    metrics: Metrics | None = None
+
+    @classmethod
+    def start(cls, service: str, settings: TelemetrySettings) -> Telemetry:
+        """Begin to tell, under this name unless the settings have another.
+
+        Raises:
+            InvalidSetting: the port of ``/metrics`` is taken.
+        """
+        if not settings.traces and not settings.metrics:
+            return OFF
+        # Others (xray, b3) would have a say in whether a trace is recorded, and the workflows speak these two.
+        propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
+        from orders.telemetry.resource import resource_of  # noqa: PLC0415 - 100 ms that only those pay who use it
+
+        resource = resource_of(service, settings)
+        tracing = metrics = None
+        if settings.metrics:
+            from orders.telemetry.metrics import Metrics  # noqa: PLC0415
+
+            metrics = Metrics.start(resource, settings)
+        if settings.traces:
+            from orders.telemetry.tracing import Tracing  # noqa: PLC0415
+
+            tracing = Tracing.start(resource, metrics.provider if metrics else None, settings.sql_comments)
+        return cls(tracing, metrics)
+
+    @property
+    def of_client(self) -> dict[str, Any]:
+        """What Temporal's client, and by it the workers, take part with."""
+        given: dict[str, Any] = {}
+        if self.tracing:
+            given["interceptors"] = [self.tracing.interceptor]
+        if self.metrics:
+            given["runtime"] = self.metrics.runtime
+        return given
+
+    def watch_database(self, engine: Engine, pool: str) -> None:
+        """Tell of each statement, and of the connections; ``pool`` names them."""
+        if self.tracing:
+            self.tracing.watch_database(engine)
+        if self.metrics:
+            self.metrics.watch_database(engine, pool)
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Tell, as long as the event loop runs, what Temporal's own library counts."""
+        if self.metrics is None:
+            yield
+            return
+        async with self.metrics.bridge():
+            yield
+
+    def flush(self, patience: float = FLUSH) -> None:
+        """Send what there is to tell, for so many seconds at most."""
+        _in_time(patience, [part.flush for part in self._parts])
+
+    def close(self, patience: float = FLUSH) -> None:
+        """Send the rest, for so many seconds at most, and tell no more."""
+        _in_time(patience, [part.close for part in self._parts])
+
+    @property
+    def _parts(self) -> Sequence[Tracing | Metrics]:
+        return [part for part in (self.tracing, self.metrics) if part]
+
+
+def _in_time(patience: float, work: Sequence[Callable[[], None]]) -> None:
+    # OpenTelemetry takes a time limit for this, and does not keep it: an export that is under way is waited for.
+    def do_all() -> None:
+        for each in work:
+            each()
+
+    thread = Thread(target=do_all, daemon=True)
+    thread.start()
+    thread.join(patience)
+
+
+OFF = Telemetry()
+"""Nothing is told."""
