@@ -37,6 +37,7 @@ from orders.settings import (
     load,
 )
 from orders.telemetry import Telemetry
+from orders.telemetry.context import about
 from orders.temporal import connect, ping
 
 PATIENCE = timedelta(seconds=2)
@@ -202,6 +203,7 @@ async def known_form(
     """
     if not ORDER_ID.fullmatch(order_id):
         raise UnknownOrder(order_id)
+    about(order_id)
     return order_id
 
 

@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -54,6 +55,7 @@ from orders.ledger.reader import LedgerReader, Trail
 from orders.model import FINAL, Origin, Said, ShipmentStatus
 from orders.order import Order, receive
 from orders.policy import Policy
+from orders.telemetry.context import about, is_recording, link_to, traceparent
 from orders.temporal import AWAY
 from orders.workflows.order import OrderWorkflow
 from orders.workflows.refusal import RefusalWorkflow
@@ -111,7 +113,10 @@ class OrderService:
         # Temporal forgets an order some time after its end, the ledger does not: it is asked first.
         if key and (before := await self._ledger.details_as_placed(order_id)):
             return await self._place_again(order_id, before, details)
-        placed = PlaceOrder(order_id, details, datetime.now(UTC), caller.actor, self._policy, caller.trace_id)
+        about(order_id)
+        placed = PlaceOrder(
+            order_id, details, datetime.now(UTC), caller.actor, self._policy, caller.trace_id, traceparent()
+        )
         try:
             await self._ask_temporal(
                 lambda: self._client.start_workflow(
@@ -132,6 +137,7 @@ class OrderService:
     async def _place_again(self, order_id: str, before: OrderDetails, now: OrderDetails) -> Placed:
         if before != now:
             raise KeyReused(f"another order was placed with it, {order_id}: take a new key for a new order")
+        await self._link(order_id)
         return Placed(await self.get(order_id), is_repeat=True)
 
     async def get(self, order_id: str) -> Order:
@@ -166,6 +172,7 @@ class OrderService:
             DependencyUnavailable: PostgreSQL or Temporal can't be reached, or no worker answers.
         """
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
+        await self._link(order_id)
         settled = True
         try:
             update = await self._ask_temporal(
@@ -215,6 +222,7 @@ class OrderService:
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
         handle = self._client.get_workflow_handle_for(ShippingWorkflow.run, shipment_workflow_id(shipment_id))
+        await self._link(shipment_id.rpartition(":")[0])
         try:
             await self._ask_temporal(
                 lambda: handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._patience)
@@ -239,6 +247,7 @@ class OrderService:
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
+        await self._link(order_id)
         try:
             await self._ask_temporal(
                 lambda: handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._patience)
@@ -279,6 +288,16 @@ class OrderService:
                 rpc_timeout=self._patience,
             )
         )
+
+    async def _link(self, order_id: str) -> None:
+        """Link what is asked here to the trace in which the order was placed; the workflow links back."""
+        if not is_recording():
+            return
+        about(order_id)
+        # Nobody is refused for want of a link.
+        with suppress(DependencyUnavailable, Overloaded):
+            if placed := await self._ledger.traceparent(order_id):
+                link_to(placed)
 
     async def _outcome(self, update: WorkflowUpdateHandle[Any], patience: timedelta) -> bool:
         """Wait for what comes of a message that was accepted; False if that is not known in time."""

@@ -54,7 +54,7 @@ def order_of_workflow(workflow_id: str) -> str | None:
 
 @dataclass(frozen=True)
 class PlaceOrder:
-    """Starts an ``OrderWorkflow``."""
+    """Starts an ``OrderWorkflow``; ``traceparent`` names the request's span (W3C), to which later ones are linked."""
 
     order_id: str
     details: OrderDetails
@@ -62,6 +62,7 @@ class PlaceOrder:
     actor: str
     policy: Policy = field(default_factory=Policy)
     trace_id: str | None = None
+    traceparent: str | None = None
 
 
 # What people ask of an order
@@ -181,6 +182,7 @@ class RecordEvents:
     decided on an older one, by a worker that died before its decision counted, gives way to a newer one.
 
     ``hold`` asks that these pieces be held for the order, all or none; where they can't be, nothing is written.
+    ``traceparent`` is that of ``PlaceOrder``.
     """
 
     order: Order
@@ -188,6 +190,7 @@ class RecordEvents:
     run_id: str
     history_length: int
     hold: dict[str, int] | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

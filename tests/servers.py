@@ -21,7 +21,20 @@ from orders.settings import TemporalSettings, load
 from orders.temporal import connect, ping
 
 TEMPLATE = "template_orders"
-USES = ("idle", "stack", "shop", "unpaid", "travelling", "failing", "faulty", "waiting")
+USES = (
+    "idle",
+    "stack",
+    "shop",
+    "unpaid",
+    "travelling",
+    "failing",
+    "faulty",
+    "waiting",
+    "traced",
+    "replaying",
+    "underway",
+    "told",
+)
 """What each test process has namespaces for, besides its main one."""
 
 

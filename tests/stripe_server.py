@@ -100,6 +100,7 @@ class StripeServer:
         self._kept: dict[str, tuple[Asked, Answer | None]] = {}
         self._troubles: list[tuple[re.Pattern[str], Trouble]] = []
         self.asked: list[Asked] = []
+        self.headers: list[dict[str, str]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"stripe": self}))
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -131,6 +132,7 @@ class StripeServer:
     def forget(self) -> None:
         """Start a test: nothing was asked yet, and no trouble is ahead."""
         self.asked.clear()
+        self.headers.clear()
         self._troubles.clear()
 
     def let_a_day_pass(self) -> None:
@@ -280,6 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = f"{split.path}?{query}" if query else split.path
         agent = self.headers.get("X-Stripe-Client-User-Agent", "")
         asked = Asked(self.command, path, self.headers.get("Idempotency-Key"), parameters, agent)
+        self.stripe.headers.append(dict(self.headers))
         found = self.stripe.answer(asked)
         if found is None:
             self.close_connection = True

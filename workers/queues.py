@@ -24,6 +24,7 @@ from orders.workflows.shipping import ShippingWorkflow
 from workers.faults import Faults
 from workers.gateways.books import CarrierBooks, PaymentBooks
 from workers.gateways.simulated import SimulatedCarrier, SimulatedPayments, SimulatedWarehouse
+from workers.gateways.traced import traced
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ def orders(database: Database, partners: PartnerSettings) -> Work:
 def payments(database: Database, partners: PartnerSettings) -> Work:
     """Calls to the payment provider."""
     gateway, close = _payment_gateway(database, partners)
-    of = PaymentActivities(gateway)
+    of = PaymentActivities(traced(gateway, "payment provider"))
     return Work([], [of.authorize, of.capture, of.void, of.refund], _faults(partners), close=close)
 
 
 def shipping(database: Database, partners: PartnerSettings) -> Work:
     """The shipping workflow and the calls to warehouse and carriers."""
-    of = ShippingActivities(SimulatedWarehouse(partners), SimulatedCarrier(CarrierBooks(database), partners))
+    warehouse, carrier = SimulatedWarehouse(partners), SimulatedCarrier(CarrierBooks(database), partners)
+    of = ShippingActivities(traced(warehouse, "warehouse"), traced(carrier, "carrier"))
     return Work([ShippingWorkflow], [of.prepare, of.dispatch, of.put_back, of.track], _faults(partners))
 
 

@@ -40,6 +40,7 @@ def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> 
         activities=work.activities,
         activity_executor=work.threads,
         interceptors=work.interceptors,
+        max_cached_workflows=settings.cached_workflows,
         # By default running activities are cancelled the moment the worker is told to stop.
         graceful_shutdown_timeout=settings.graceful_shutdown,
     )

@@ -92,6 +92,15 @@ class LedgerReader:
         row = await self._database.run_async(lambda connection: connection.execute(query).one_or_none())
         return details_as_placed(_event(row)) if row else None
 
+    async def traceparent(self, order_id: str) -> str | None:
+        """Name the span of the request that placed an order; None where there is no such row (yet), or was no span.
+
+        Raises:
+            DependencyUnavailable: PostgreSQL can't be reached.
+        """
+        query = select(orders.c.traceparent).where(orders.c.id == order_id)
+        return await self._database.run_async(lambda connection: connection.execute(query).scalar_one_or_none())
+
     async def page(self, wanted: OrderFilter, after: Position | None, limit: int) -> list[Order]:
         """Return the first orders behind a position, newest first.
 

@@ -53,6 +53,7 @@ orders = Table(
     Column("history_length", Integer, nullable=False, comment="of that run when it decided so"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("traceparent", Text, comment="the span of the request that placed it (W3C Trace Context)"),
     CheckConstraint("refunded between 0 and captured and captured - refunded <= authorized", name="money"),
 )
 

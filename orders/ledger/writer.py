@@ -284,6 +284,7 @@ def _rows(entry: RecordEvents) -> dict[str, Any]:
                 "history_length": entry.history_length,
                 "created_at": order.created_at.isoformat(),
                 "updated_at": order.updated_at.isoformat(),
+                "traceparent": entry.traceparent,
             }
         ],
         "events": [{"order_id": order.id, **asdict(event), "at": event.at.isoformat()} for event in entry.events],

@@ -18,6 +18,13 @@ class WorkerSettings(Settings):
         alias="WORKER_GRACEFUL_SHUTDOWN",
         description="how long running activities may take to end after SIGTERM; the process leaves 3 s later at most",
     )
+    cached_workflows: int = Field(
+        1000,
+        alias="WORKER_CACHED_WORKFLOWS",
+        ge=0,
+        description="how many open orders a worker keeps in memory; one that it doesn't is made anew from its history "
+        "for each next step, with 0 every one",
+    )
 
 
 class LogSettings(Settings):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -55,6 +55,8 @@ class Telemetry:
             from orders.telemetry.tracing import Tracing  # noqa: PLC0415
 
             tracing = Tracing.start(resource, metrics.provider if metrics else None, settings.sql_comments)
+            # For whoever asks OpenTelemetry for a tracer, as those who call partners do.
+            trace.set_tracer_provider(tracing.provider)
         return cls(tracing, metrics)
 
     @property

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanContext, format_trace_id
+from opentelemetry.trace import SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 ORDER_ID = "order.id"
 _W3C = TraceContextTextMapPropagator()
-
-
-def trace_id() -> str | None:
-    """Name the trace of this moment, in 32 hex digits, if there is one."""
-    found = trace.get_current_span().get_span_context()
-    return format_trace_id(found.trace_id) if found.is_valid else None
 
 
 def traceparent() -> str | None:
@@ -35,11 +29,10 @@ def about(order_id: str) -> None:
     trace.get_current_span().set_attribute(ORDER_ID, order_id)
 
 
-def link_to(traceparent: str, **attributes: str) -> None:
+def link_to(traceparent: str) -> None:
     """Link the span of this moment to another, which may be in another trace."""
-    there = context_of({"traceparent": traceparent})
-    if there:
-        trace.get_current_span().add_link(there, attributes)
+    if there := context_of({"traceparent": traceparent}):
+        trace.get_current_span().add_link(there)
 
 
 def context_of(headers: Mapping[str, str]) -> SpanContext | None:

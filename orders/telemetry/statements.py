@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
@@ -16,6 +17,8 @@ import orders.telemetry.conventions  # noqa: F401 - the instrumentation reads th
 def trace_statements(engine: Engine, provider: TracerProvider, comments: bool) -> None:
     """Make a span of each statement of this engine; its parameters are not in it, nor what an error quotes of a row."""
     event.listen(engine, "handle_error", _without_values)
+    # It looks for the name of the database in a place of which pg8000 warns that it is not in DB-API 2.0.
+    warnings.filterwarnings("ignore", "DB-API extension cursor.connection used")
     # Not by its instrumentor, which changes SQLAlchemy for the whole process. What it would count of the pool has old
     # names; `watch_pool` counts it under today's.
     EngineTracer(  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from orders.telemetry.context import ORDER_ID
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+# It says of each attribute that it shortens that it does.
+logging.getLogger("opentelemetry.attributes").addFilter(lambda record: "exceeds max length" not in str(record.msg))
 LONGEST = 1024
 """How many characters of an attribute, a statement say, a span keeps unless OpenTelemetry is told otherwise."""
 
@@ -35,7 +38,7 @@ class Tracing:
     sql_comments: bool = False
 
     @classmethod
-    def start(cls, resource: Resource, meters: MeterProvider | None, sql_comments: bool) -> Tracing:
+    def start(cls, resource: Resource | None, meters: MeterProvider | None, sql_comments: bool) -> Tracing:
         """Send spans to the collector, in batches, by a thread of their own.
 
         Where it can't be reached they are kept up to ``OTEL_BSP_MAX_QUEUE_SIZE``; beyond that they are dropped, and
@@ -52,8 +55,6 @@ class Tracing:
         provider = TracerProvider(resource=resource, span_limits=SpanLimits(**given), shutdown_on_exit=False)
         provider.add_span_processor(Marking())
         provider.add_span_processor(processor)
-        # A span is in the hands of whoever asks OpenTelemetry for a tracer: those who call partners do.
-        trace.set_tracer_provider(provider)
         return cls(provider, TracingInterceptor(provider.get_tracer("temporalio")), sql_comments)
 
     def watch_database(self, engine: Engine) -> None:

@@ -32,7 +32,7 @@ class Journal:
     """Numbers what happens to an order, and writes it down."""
 
     def __init__(self, placed: PlaceOrder) -> None:
-        self._system = Origin(trace_id=placed.trace_id)
+        self._system, self._traceparent = Origin(trace_id=placed.trace_id), placed.traceparent
         customer = Origin(placed.actor, placed.trace_id)
         self.order, received = receive(placed.order_id, placed.details, placed.placed_at, customer)
         self._unwritten: list[Event] = [received]
@@ -73,7 +73,9 @@ class Journal:
     async def _record(self, events: list[Event], hold: Mapping[str, int] | None) -> Recorded | None:
         info = workflow.info()
         wanted = None if hold is None else dict(hold)
-        entry = RecordEvents(self.order, events, info.run_id, info.get_current_history_length(), wanted)
+        entry = RecordEvents(
+            self.order, events, info.run_id, info.get_current_history_length(), wanted, self._traceparent
+        )
         try:
             return await workflow.execute_local_activity_method(
                 LedgerActivities.record, entry, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRIES

@@ -30,7 +30,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import stripe
+from opentelemetry import baggage, context
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
+import orders.telemetry.conventions  # noqa: F401 - the instrumentation reads them when it is made
 from orders.contracts import (
     Authorization,
     Authorize,
@@ -47,6 +50,8 @@ from orders.money import Money, exponent_of
 if TYPE_CHECKING:
     from stripe.params import PaymentIntentConfirmParams
 
+# A client span for each request, with its method, address and answer; bodies are in none.
+RequestsInstrumentor().instrument()
 # Otherwise the package writes an id for this machine into the home folder, and sends it along with timings.
 stripe.enable_telemetry = False
 
@@ -122,8 +127,9 @@ class StripePayments:
         return await self._in_thread(self._refund, request)
 
     async def _in_thread(self, ask: Callable[[R], A], request: R) -> A:
-        # The context carries the activity's span over to the thread.
+        # The context carries the activity's span over to the thread, but not what callers of ours say to each other.
         run = contextvars.copy_context().run
+        run(lambda: context.attach(baggage.clear()))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, run, ask, request)
         except stripe.StripeError as error:

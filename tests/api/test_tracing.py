@@ -1,0 +1,287 @@
+"""An order is one trace, from the request to the statements, and what comes later is linked to it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from api.app import create_app
+from orders.ledger.engine import Database
+from orders.policy import Policy
+from orders.settings import (
+    ApiSettings,
+    DatabaseSettings,
+    PartnerSettings,
+    TemporalSettings,
+    WorkerSettings,
+    load,
+)
+from orders.telemetry import Telemetry
+from orders.telemetry.tracing import Tracing
+from orders.temporal import connect
+from tests.api.conftest import NO_REVIEW, Api, services_of, signed
+from tests.examples import body
+from tests.spans import PLACED, Spans, as_text, linked_from, name_of, trace_of
+from workers.queues import QUEUES
+from workers.runner import worker
+
+
+@dataclass
+class TracedApi(Api):
+    exporter: InMemorySpanExporter
+
+    async def ask(self, method: str, path: str, **request: Any) -> str:
+        """Ask in the course of a trace of one's own, and return its id."""
+        trace_id = secrets.token_hex(16)
+        headers = {**request.pop("headers", {}), "traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+        answer = await self.http.request(method, path, headers=headers, **request)
+        assert answer.status_code < 400, answer.text
+        assert answer.headers["Trace-Id"] == trace_id
+        return trace_id
+
+    async def placed(self, **changes: Any) -> tuple[str, str]:
+        """Place an order, and return its id and that of its trace."""
+        trace_id = await self.ask("POST", "/orders", json=body(**changes))
+        span = trace_of(self.exporter, trace_id).named("POST /orders")[0]
+        return str((span.attributes or {})["order.id"]), trace_id
+
+    async def until_span(self, trace_id: str, name: str) -> Spans:
+        """Wait until a span has ended."""
+        async with asyncio.timeout(20):
+            while True:
+                if (spans := trace_of(self.exporter, trace_id)).named(name):
+                    return spans
+                await asyncio.sleep(0.02)
+
+    async def whole(self, trace_id: str) -> Spans:
+        """Wait for the end of an order's trace."""
+        return await self.until_span(trace_id, "CompleteWorkflow:OrderWorkflow")
+
+
+Shop = Callable[..., Awaitable[TracedApi]]
+
+
+@pytest.fixture(scope="module")
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture(scope="module")
+def telemetry(spans: InMemorySpanExporter) -> Telemetry:
+    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans)))
+    assert telemetry.tracing
+    trace.set_tracer_provider(telemetry.tracing.provider)
+    return telemetry
+
+
+@asynccontextmanager
+async def a_shop(
+    temporal: TemporalSettings,
+    database_url: str,
+    telemetry: Telemetry,
+    exporter: InMemorySpanExporter,
+    cached: int = 100,
+    transit: str = "0",
+) -> AsyncIterator[Callable[[Policy], TracedApi]]:
+    database = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_POOL_SIZE=5))
+    telemetry.watch_database(database.engine, "ledger")
+    client = await connect(temporal, telemetry=telemetry)
+    workers = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1, WORKER_CACHED_WORKFLOWS=cached)
+    partners = load(PartnerSettings, CARRIER_TRANSIT=transit)
+    async with AsyncExitStack() as running:
+        running.callback(database.close)
+        for queue, work in QUEUES.items():
+            await running.enter_async_context(worker(client, queue, work(database, partners), workers))
+
+        def open_with(policy: Policy) -> TracedApi:
+            app = create_app(load(ApiSettings), services_of(client, database, policy), telemetry=telemetry)
+            transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+            http = httpx2.AsyncClient(transport=transport, base_url="http://api")
+            running.push_async_callback(http.aclose)
+            return TracedApi(http, exporter)
+
+        yield open_with
+
+
+@pytest.fixture(scope="module")
+async def shop(
+    temporal_settings: TemporalSettings,
+    process_name: str,
+    database_url: str,
+    telemetry: Telemetry,
+    spans: InMemorySpanExporter,
+) -> AsyncIterator[Callable[[Policy], TracedApi]]:
+    there = temporal_settings.model_copy(update={"namespace": f"{process_name}-traced"})
+    async with a_shop(there, database_url, telemetry, spans) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def api(shop: Callable[[Policy], TracedApi]) -> TracedApi:
+    return shop(NO_REVIEW)
+
+
+@pytest.fixture(scope="module")
+def patient_api(shop: Callable[[Policy], TracedApi]) -> TracedApi:
+    return shop(Policy(review_timeout=timedelta(hours=1)))
+
+
+@pytest.fixture(scope="module")
+async def replaying_api(
+    temporal_settings: TemporalSettings,
+    process_name: str,
+    database_url: str,
+    telemetry: Telemetry,
+    spans: InMemorySpanExporter,
+) -> AsyncIterator[TracedApi]:
+    """Its workers remember no order: each step replays the history so far."""
+    there = temporal_settings.model_copy(update={"namespace": f"{process_name}-replaying"})
+    async with a_shop(there, database_url, telemetry, spans, cached=0) as opened:
+        yield opened(NO_REVIEW)
+
+
+@pytest.fixture(scope="module")
+async def travelling_api(
+    temporal_settings: TemporalSettings,
+    process_name: str,
+    database_url: str,
+    telemetry: Telemetry,
+    spans: InMemorySpanExporter,
+) -> AsyncIterator[TracedApi]:
+    """Its parcels travel until their carrier says otherwise."""
+    there = temporal_settings.model_copy(update={"namespace": f"{process_name}-underway"})
+    async with a_shop(there, database_url, telemetry, spans, transit="P30D") as opened:
+        yield opened(NO_REVIEW)
+
+
+async def test_an_order_is_one_trace_from_the_request_to_the_statements(api: TracedApi) -> None:
+    _, trace_id = await api.placed()
+    assert (await api.whole(trace_id)).tree == PLACED
+
+
+async def test_replay_records_nothing_twice(replaying_api: TracedApi) -> None:
+    _, trace_id = await replaying_api.placed()
+    assert (await replaying_api.whole(trace_id)).tree == PLACED
+
+
+async def test_each_span_below_the_request_names_the_order(api: TracedApi) -> None:
+    order_id, trace_id = await api.placed()
+    marked = {(span.attributes or {}).get("order.id") for span in (await api.whole(trace_id)).found}
+    assert marked == {order_id}
+
+
+async def test_what_runs_on_a_queue_names_it_and_the_attempt(api: TracedApi) -> None:
+    _, trace_id = await api.placed()
+    spans = await api.whole(trace_id)
+    queues = {
+        span.name: ((span.attributes or {})["task.queue"], (span.attributes or {})["attempt"])
+        for span in spans.found
+        if span.name.startswith("RunActivity:") or span.name in ("INSERT", "carrier book")
+    }
+    assert queues == {
+        "RunActivity:record": ("orders", 1),
+        "RunActivity:authorize": ("payments", 1),
+        "RunActivity:prepare": ("shipping", 1),
+        "RunActivity:dispatch": ("shipping", 1),
+        "carrier book": ("shipping", 1),
+        "INSERT": ("shipping", 1),
+    }
+
+
+async def test_requests_and_statements_have_todays_attributes(api: TracedApi) -> None:
+    _, trace_id = await api.placed()
+    spans = await api.whole(trace_id)
+    request, statement = spans.named("POST /orders")[0], spans.named("WITH")[0]
+    asked, done = dict(request.attributes or {}), dict(statement.attributes or {})
+    assert (asked["http.request.method"], asked["http.route"]) == ("POST", "/orders")
+    assert (asked["http.response.status_code"], asked["url.path"]) == (201, "/orders")
+    assert (done["db.system.name"], done["db.operation.name"]) == ("postgresql", "WITH")
+    assert str(done["db.query.text"]).startswith("WITH written AS")
+
+
+async def test_routes_are_named_by_their_template(api: TracedApi) -> None:
+    order_id, trace_id = await api.placed()
+    await api.whole(trace_id)
+    asked = await api.ask("GET", f"/orders/{order_id}/events")
+    assert trace_of(api.exporter, asked).tree == "GET /orders/{order_id}/events\n  SELECT"
+
+
+async def test_each_attempt_of_a_call_is_a_span_and_says_why_it_failed(api: TracedApi) -> None:
+    _, trace_id = await api.placed(payment_method="tok_answer_lost")
+    attempts = (await api.whole(trace_id)).named("RunActivity:authorize")
+    assert [(span.attributes or {})["attempt"] for span in attempts] == [1, 2]
+    assert [span.status.status_code for span in attempts] == [StatusCode.ERROR, StatusCode.UNSET]
+    assert "answer got lost" in str(attempts[0].status.description)
+    assert len({span.parent.span_id for span in attempts if span.parent}) == 1
+
+
+async def test_a_cancel_is_a_trace_of_its_own_linked_both_ways(patient_api: TracedApi) -> None:
+    order_id, placed = await patient_api.placed()
+    await patient_api.until(order_id, "in_review")
+    cancelled = await patient_api.ask("POST", f"/orders/{order_id}/cancel", json={"reason": "changed my mind"})
+    theirs = trace_of(patient_api.exporter, cancelled)
+    ours = await patient_api.whole(placed)
+    assert linked_from(theirs.named("POST /orders/{order_id}/cancel")) == [name_of(ours.named("POST /orders")[0])]
+    assert linked_from(ours.named("HandleUpdate:cancel")) == [name_of(theirs.named("StartWorkflowUpdate:cancel")[0])]
+    assert linked_from(ours.named("ValidateUpdate:cancel")) == linked_from(ours.named("HandleUpdate:cancel"))
+    assert [(span.attributes or {})["order.id"] for span in theirs.named("StartWorkflowUpdate:cancel")] == [order_id]
+
+
+async def test_a_carriers_webhook_is_linked_both_ways_too(travelling_api: TracedApi) -> None:
+    order_id, placed = await travelling_api.placed()
+    await travelling_api.until(order_id, "shipped")
+    delivered = {"id": "evt_1", "shipment": f"{order_id}:1", "status": "delivered", "at": "2026-01-01T00:00:00Z"}
+    heard = await travelling_api.ask("POST", "/webhooks/carrier", **signed(delivered))
+    ours, theirs = await travelling_api.whole(placed), trace_of(travelling_api.exporter, heard)
+    assert linked_from(theirs.named("POST /webhooks/carrier")) == [name_of(ours.named("POST /orders")[0])]
+    assert linked_from(ours.named("HandleSignal:carrier_event")) == [
+        name_of(theirs.named("SignalWorkflow:carrier_event")[0])
+    ]
+
+
+async def test_an_order_placed_again_under_its_key_is_linked_to_the_first(api: TracedApi) -> None:
+    order, key = body(), {"Idempotency-Key": f'"{secrets.token_hex(8)}"'}
+    first = await api.ask("POST", "/orders", json=order, headers=key)
+    spans = await api.whole(first)
+    again = await api.ask("POST", "/orders", json=order, headers=key)
+    assert linked_from(trace_of(api.exporter, again).named("POST /orders")) == [name_of(spans.named("POST /orders")[0])]
+
+
+async def test_nothing_is_recorded_where_the_caller_says_not_to(api: TracedApi) -> None:
+    trace_id = secrets.token_hex(16)
+    answer = await api.http.post("/orders", json=body(), headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-00"})
+    await api.until(answer.json()["id"], "completed")
+    assert answer.headers["Trace-Id"] == trace_id
+    assert trace_of(api.exporter, trace_id).found == []
+
+
+async def test_probes_leave_no_trace(api: TracedApi) -> None:
+    await api.http.get("/healthz")
+    assert not [span for span in api.exporter.get_finished_spans() if "healthz" in span.name]
+
+
+async def test_no_span_tells_who_the_customer_is_or_where_they_live(patient_api: TracedApi) -> None:
+    address = {"street": "7 Secret Lane", "city": "Hidden", "state": "CA"}
+    order_id, placed = await patient_api.placed(
+        customer_name="Nora Private", customer_email="nora@private.example", shipping_address=address
+    )
+    await patient_api.until(order_id, "in_review")
+    await patient_api.ask("PUT", f"/orders/{order_id}/shipping-address", json={**address, "street": "8 Secret Lane"})
+    await patient_api.ask("GET", "/orders", params={"customer_email": "nora@private.example"})
+    await patient_api.ask("POST", f"/orders/{order_id}/review", json={"decision": "approve"})
+    await patient_api.whole(placed)
+    text = as_text(patient_api.exporter.get_finished_spans())
+    assert "customer_email=REDACTED" in text
+    assert not [secret for secret in ("Nora", "nora@", "nora%40", "Secret Lane") if secret in text]

@@ -1,0 +1,120 @@
+"""What a process tells of itself costs nothing where it is off, and little where nobody listens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from cli.embedded import free_port
+from orders.contracts import order_of_workflow, order_workflow_id, refusal_workflow_id, shipment_workflow_id
+from orders.errors import InvalidSetting
+from orders.settings import TelemetrySettings, load
+from orders.telemetry import OFF, Telemetry
+from orders.telemetry.context import link_to, traceparent
+from orders.telemetry.tracing import Tracing
+
+ORDER = "ord_0123456789abcdef01234567"
+COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+
+
+@pytest.mark.parametrize(
+    ("given", "traces", "metrics"),
+    [
+        ({}, False, set()),
+        (COLLECTOR, True, {"otlp"}),
+        ({**COLLECTOR, "OTEL_TRACES_EXPORTER": "none"}, False, {"otlp"}),
+        ({**COLLECTOR, "OTEL_METRICS_EXPORTER": "none"}, True, set()),
+        ({**COLLECTOR, "OTEL_METRICS_EXPORTER": "otlp, prometheus"}, True, {"otlp", "prometheus"}),
+        ({"OTEL_METRICS_EXPORTER": "prometheus"}, False, {"prometheus"}),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True, set()),
+        ({**COLLECTOR, "OTEL_METRICS_EXPORTER": "prometheus", "OTEL_SDK_DISABLED": "true"}, False, set()),
+    ],
+)
+def test_opentelemetrys_own_variables_say_what_is_told(given: dict[str, Any], traces: bool, metrics: set[str]) -> None:
+    settings = load(TelemetrySettings, **given)
+    assert (settings.traces, set(settings.metrics)) == (traces, metrics)
+
+
+def test_an_endpoint_for_traces_alone_turns_on_traces_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")
+    settings = load(TelemetrySettings)
+    assert (settings.traces, set(settings.metrics)) == (True, set())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OTEL_METRICS_EXPORTER", "statsd", "statsd is not known here; choose from otlp, prometheus, none"),
+        ("OTEL_METRICS_EXPORTER", "otlp,none", "none goes with no other"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "parentbased_always_on"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2", "less than or equal to 1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "http"),
+    ],
+)
+def test_a_setting_that_cant_be_used_is_named(name: str, value: str, said: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name}: .*") as refused:
+        load(TelemetrySettings, **{name: value})
+    assert said in str(refused.value)
+
+
+def test_off_imports_and_makes_nothing() -> None:
+    code = (
+        "import sys, api.app, api.dependencies, workers.runner\n"
+        "from orders.settings import TelemetrySettings, load\n"
+        "from orders.telemetry import OFF, Telemetry\n"
+        "assert Telemetry.start('any', load(TelemetrySettings)) is OFF\n"
+        "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.instr'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+    assert OFF.of_client == {}
+
+
+def test_a_collector_that_cant_be_reached_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "50")
+    tracing = Tracing.start(None, None, sql_comments=False)
+    tracer, begun = tracing.provider.get_tracer("test"), time.monotonic()
+    for _ in range(1000):
+        tracer.start_span("something").end()
+    Telemetry(tracing).close(patience=0.2)
+    # Were each span, or only the last ones, waited for, it would be the time-out of OTLP: 10 s.
+    assert time.monotonic() - begun < 5
+
+
+def test_the_workflows_of_an_order_name_it() -> None:
+    ids = order_workflow_id(ORDER), shipment_workflow_id(f"{ORDER}:1"), refusal_workflow_id(ORDER, "message")
+    assert [order_of_workflow(each) for each in ids] == [ORDER] * 3
+    assert order_of_workflow("somebody-elses") is None
+
+
+def test_a_span_within_one_about_an_order_is_about_it_too() -> None:
+    spans = InMemorySpanExporter()
+    tracer = Tracing.to(SimpleSpanProcessor(spans)).provider.get_tracer("test")
+    with tracer.start_as_current_span("outer", attributes={"temporalWorkflowID": f"order:{ORDER}"}):
+        tracer.start_span("inner").end()
+    tracer.start_span("another").end()
+    assert [(span.attributes or {}).get("order.id") for span in spans.get_finished_spans()] == [ORDER, ORDER, None]
+
+
+def test_a_long_attribute_is_cut_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    spans = InMemorySpanExporter()
+    Tracing.to(SimpleSpanProcessor(spans)).provider.get_tracer("test").start_span(
+        "x", attributes={"a": 5000 * "b"}
+    ).end()
+    assert (spans.get_finished_spans()[0].attributes or {})["a"] == 1024 * "b"
+    assert caplog.messages == []
+
+
+def test_where_nothing_is_recorded_there_is_nothing_to_name_or_to_link() -> None:
+    assert traceparent() is None
+    link_to("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    link_to("nonsense")
