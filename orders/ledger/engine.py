@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -43,6 +43,8 @@ class Database:
             isolation_level="AUTOCOMMIT",
             pool_size=settings.pool_size,
             max_overflow=0,
+            # An error is logged, goes to Temporal and into a span: it tells nothing of customers.
+            hide_parameters=True,
             pool_timeout=settings.timeout.total_seconds(),
             connect_args={
                 # The server's own limit comes first: cutting the connection is for when it can't say so any more.
@@ -50,6 +52,7 @@ class Database:
                 "startup_params": {"statement_timeout": str(int(settings.timeout.total_seconds() * 1000))},
             },
         )
+        event.listen(self.engine, "handle_error", _without_values)
         self.threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="database")
         self._timeout = settings.timeout
         self._most = settings.pool_size + settings.max_waiting
@@ -163,6 +166,18 @@ def pg8000_url(url: str) -> URL:
         query["unix_sock"] = f"{folder}/.s.PGSQL.{parsed.query.get('port', 5432)}"
         parsed = parsed.set(query=query)
     return parsed
+
+
+def _without_values(context: ExceptionContext) -> None:
+    # pg8000 gives the server's answer as a dictionary: "D" is the detail, which quotes keys or whole rows, and "W" the
+    # context (PostgreSQL manual, 54.8).
+    error, known = context.original_exception, context.sqlalchemy_exception
+    answer = error.args[0] if error.args else None
+    if isinstance(answer, dict):
+        for quoting in ("D", "W"):
+            answer.pop(quoting, None)
+        if known:
+            known.args = (f"({type(error).__name__}) {answer}",)
 
 
 def _is_away(error: SQLAlchemyError) -> bool:

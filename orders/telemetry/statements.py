@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 from opentelemetry.metrics import NoOpUpDownCounter
 from opentelemetry.sdk.trace import TracerProvider
-from sqlalchemy import Engine, event
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import Engine
 
 import orders.telemetry.conventions  # noqa: F401 - the instrumentation reads them when it is made
 
 
 def trace_statements(engine: Engine, provider: TracerProvider, comments: bool) -> None:
-    """Make a span of each statement of this engine; its parameters are not in it, nor what an error quotes of a row."""
-    event.listen(engine, "handle_error", _without_values)
+    """Make a span of each statement of this engine; its parameters are not in it."""
     # It looks for the name of the database in a place of which pg8000 warns that it is not in DB-API 2.0.
     warnings.filterwarnings("ignore", "DB-API extension cursor.connection used")
     # Not by its instrumentor, which changes SQLAlchemy for the whole process. What it would count of the pool has old
@@ -28,12 +25,3 @@ def trace_statements(engine: Engine, provider: TracerProvider, comments: bool) -
         enable_commenter=comments,
         commenter_options={"db_driver": False, "db_framework": False},
     )
-
-
-def _without_values(context: ExceptionContext) -> None:
-    # pg8000 gives the server's answer as a dictionary: "D" is the detail, which quotes keys or whole rows, and "W" the
-    # context (PostgreSQL manual, 54.8). The span would keep it.
-    answer: Any = context.original_exception.args[0] if context.original_exception.args else None
-    if isinstance(answer, dict):
-        for quoting in ("D", "W"):
-            answer.pop(quoting, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -78,12 +79,14 @@ def test_a_statement_that_fails_says_why_without_quoting_a_row(watched: Database
     Ledger(watched).record(a_write(new_id()))
     spans.clear()
     spoil = text("update orders set captured = -1 where customer_name = :name").bindparams(name="John Doe")
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DBAPIError) as failed:
         watched.run(lambda connection: connection.execute(spoil))
     (span,) = spans.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
     assert "orders_money_check" in str(span.status.description)
-    assert "John" not in as_text([span])
+    told = "".join(traceback.format_exception(failed.value))
+    assert "orders_money_check" in told
+    assert "John" not in as_text([span]) + told
 
 
 @pytest.mark.parametrize("wanted", [True, False])
