@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
+from opentelemetry.trace import get_current_span
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
@@ -160,4 +161,5 @@ def _what_now(request: Request) -> str:
 def unexpected(request: Request, error: Exception) -> JSONResponse:
     """Answer an error that nobody has thought of."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    get_current_span().record_exception(error)
     return problem(request, "internal", "it has been logged under the trace id")

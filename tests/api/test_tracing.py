@@ -86,6 +86,10 @@ def telemetry(spans: InMemorySpanExporter) -> Telemetry:
     return telemetry
 
 
+async def broken() -> None:
+    raise LookupError("nobody has thought of it")
+
+
 @asynccontextmanager
 async def a_shop(
     temporal: TemporalSettings,
@@ -107,6 +111,7 @@ async def a_shop(
 
         def open_with(policy: Policy) -> TracedApi:
             app = create_app(load(ApiSettings), services_of(client, database, policy), telemetry=telemetry)
+            app.add_api_route("/broken", broken)
             transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
             http = httpx2.AsyncClient(transport=transport, base_url="http://api")
             running.push_async_callback(http.aclose)
@@ -257,6 +262,15 @@ async def test_an_order_placed_again_under_its_key_is_linked_to_the_first(api: T
     spans = await api.whole(first)
     again = await api.ask("POST", "/orders", json=order, headers=key)
     assert linked_from(trace_of(api.exporter, again).named("POST /orders")) == [name_of(spans.named("POST /orders")[0])]
+
+
+async def test_an_error_that_nobody_has_thought_of_is_in_the_trace(api: TracedApi) -> None:
+    trace_id = secrets.token_hex(16)
+    headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    assert (await api.http.get("/broken", headers=headers)).status_code == 500
+    (request,) = trace_of(api.exporter, trace_id).found
+    assert request.status.status_code is StatusCode.ERROR
+    assert [(event.attributes or {})["exception.message"] for event in request.events] == ["nobody has thought of it"]
 
 
 async def test_nothing_is_recorded_where_the_caller_says_not_to(api: TracedApi) -> None:
