@@ -54,7 +54,7 @@ class Telemetry:
         if settings.traces:
             from orders.telemetry.tracing import Tracing  # noqa: PLC0415
 
-            tracing = Tracing.start(resource, metrics.provider if metrics else None, settings.sql_comments)
+            tracing = Tracing.start(resource, metrics.provider if metrics else None, settings)
             # For whoever asks OpenTelemetry for a tracer, as those who call partners do.
             trace.set_tracer_provider(tracing.provider)
         return cls(tracing, metrics)

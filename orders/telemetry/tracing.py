@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,22 @@ from opentelemetry.sdk.environment_variables import OTEL_SPAN_ATTRIBUTE_VALUE_LE
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
 from temporalio import activity
 from temporalio.contrib.opentelemetry import TracingInterceptor
 
 from orders.contracts import order_of_workflow
+from orders.settings import TelemetrySettings
 from orders.telemetry.context import ORDER_ID
 
 if TYPE_CHECKING:
@@ -35,10 +48,10 @@ class Tracing:
 
     provider: TracerProvider
     interceptor: TracingInterceptor
-    sql_comments: bool = False
+    sql_comments: bool
 
     @classmethod
-    def start(cls, resource: Resource | None, meters: MeterProvider | None, sql_comments: bool) -> Tracing:
+    def start(cls, resource: Resource, meters: MeterProvider | None, settings: TelemetrySettings) -> Tracing:
         """Send spans to the collector, in batches, by a thread of their own.
 
         Where it can't be reached they are kept up to ``OTEL_BSP_MAX_QUEUE_SIZE``; beyond that they are dropped, and
@@ -46,16 +59,17 @@ class Tracing:
         """
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-        return cls.to(BatchSpanProcessor(OTLPSpanExporter(), meter_provider=meters), resource, sql_comments)
+        return cls.to(BatchSpanProcessor(OTLPSpanExporter(), meter_provider=meters), settings, resource)
 
     @classmethod
-    def to(cls, processor: SpanProcessor, resource: Resource | None = None, sql_comments: bool = False) -> Tracing:
+    def to(cls, processor: SpanProcessor, settings: TelemetrySettings, resource: Resource | None = None) -> Tracing:
         """Hand spans to a processor."""
         given = {} if os.environ.get(LENGTH_LIMIT) else {"max_span_attribute_length": LONGEST}
-        provider = TracerProvider(resource=resource, span_limits=SpanLimits(**given), shutdown_on_exit=False)
+        sampler, limits = Asked(_sampler_of(settings)), SpanLimits(**given)
+        provider = TracerProvider(sampler, resource, shutdown_on_exit=False, span_limits=limits)
         provider.add_span_processor(Marking())
         provider.add_span_processor(processor)
-        return cls(provider, TracingInterceptor(provider.get_tracer("temporalio")), sql_comments)
+        return cls(provider, TracingInterceptor(provider.get_tracer("temporalio")), settings.sql_comments)
 
     def watch_database(self, engine: Engine) -> None:
         """Make a span of each statement; in autocommit, as the ledger has it, its time includes the commit."""
@@ -70,6 +84,39 @@ class Tracing:
     def close(self) -> None:
         """Send what has ended, and make no more."""
         self.provider.shutdown()
+
+
+class Asked(Sampler):
+    """Leaves out what a process does by itself, a poll or a sign of life: what asks others in nobody's name."""
+
+    def __init__(self, others: Sampler) -> None:
+        self._others = others
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Decide about a span that begins."""
+        has_parent = trace.get_current_span(parent_context).get_span_context().is_valid
+        if kind is SpanKind.CLIENT and not has_parent:
+            return SamplingResult(Decision.DROP)
+        return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        """Name this sampler, and the one that decides about all else."""
+        return f"Asked({self._others.get_description()})"
+
+
+def _sampler_of(settings: TelemetrySettings) -> Sampler:
+    by_name = {"always_on": ALWAYS_ON, "always_off": ALWAYS_OFF}
+    found = by_name.get(settings.sampler.removeprefix("parentbased_")) or TraceIdRatioBased(settings.sampler_argument)
+    return ParentBased(found) if settings.sampler.startswith("parentbased_") else found
 
 
 class Marking(SpanProcessor):

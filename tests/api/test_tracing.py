@@ -24,6 +24,7 @@ from orders.settings import (
     ApiSettings,
     DatabaseSettings,
     PartnerSettings,
+    TelemetrySettings,
     TemporalSettings,
     WorkerSettings,
     load,
@@ -80,7 +81,7 @@ def spans() -> InMemorySpanExporter:
 
 @pytest.fixture(scope="module")
 def telemetry(spans: InMemorySpanExporter) -> Telemetry:
-    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans)))
+    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
     assert telemetry.tracing
     trace.set_tracer_provider(telemetry.tracing.provider)
     return telemetry

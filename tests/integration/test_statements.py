@@ -19,7 +19,7 @@ from orders.ledger.engine import Database
 from orders.ledger.writer import Ledger
 from orders.model import Origin
 from orders.order import receive
-from orders.settings import DatabaseSettings, load
+from orders.settings import DatabaseSettings, TelemetrySettings, load
 from orders.telemetry.tracing import Tracing
 from tests.examples import DETAILS, new_id
 from tests.spans import as_text
@@ -34,16 +34,18 @@ def spans() -> InMemorySpanExporter:
 
 @pytest.fixture
 def tracing(spans: InMemorySpanExporter) -> Tracing:
-    return Tracing.to(SimpleSpanProcessor(spans))
+    return Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings))
 
 
 @pytest.fixture
 def watched(database_url: str, tracing: Tracing) -> Iterator[Database]:
+    """A database that is asked in the course of a trace."""
     database = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_POOL_SIZE=1))
     # What a new connection asks first has no span here.
     database.ping()
     tracing.watch_database(database.engine)
-    yield database
+    with tracing.provider.get_tracer("test").start_as_current_span("asking"):
+        yield database
     database.close()
 
 
@@ -93,7 +95,7 @@ def test_a_statement_that_fails_says_why_without_quoting_a_row(watched: Database
 def test_statements_name_their_trace_to_postgresql_where_that_is_wanted(
     database_url: str, spans: InMemorySpanExporter, wanted: bool
 ) -> None:
-    tracing = Tracing.to(SimpleSpanProcessor(spans), sql_comments=wanted)
+    tracing = Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings, DATABASE_SQL_COMMENTS=wanted))
     database = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_POOL_SIZE=1))
     tracing.watch_database(database.engine)
     with tracing.provider.get_tracer("test").start_as_current_span("asking") as span:

@@ -20,6 +20,7 @@ from cli.embedded import free_port
 from orders.contracts import Authorization, CaptureAnswer, VoidAnswer
 from orders.errors import OrderError, PartnerMisuse, PartnerUnavailable
 from orders.money import Money
+from orders.settings import TelemetrySettings, load
 from orders.telemetry.tracing import Tracing
 from tests.spans import as_text
 from tests.stripe_server import (
@@ -406,7 +407,7 @@ async def test_each_request_is_a_span_without_what_was_sent(
     payments: StripePayments, stripe_server: StripeServer
 ) -> None:
     spans = InMemorySpanExporter()
-    tracing = Tracing.to(SimpleSpanProcessor(spans))
+    tracing = Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings))
     RequestsInstrumentor().uninstrument()
     RequestsInstrumentor().instrument(tracer_provider=tracing.provider)
     told = baggage.set_baggage("customer", "john@example.com")

@@ -8,8 +8,11 @@ import time
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from cli.embedded import free_port
 from orders.contracts import order_of_workflow, order_workflow_id, refusal_workflow_id, shipment_workflow_id
@@ -20,6 +23,7 @@ from orders.telemetry.context import link_to, traceparent
 from orders.telemetry.tracing import Tracing
 
 ORDER = "ord_0123456789abcdef01234567"
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
 
@@ -81,13 +85,41 @@ def test_a_collector_that_cant_be_reached_holds_nobody_up(monkeypatch: pytest.Mo
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "50")
-    tracing = Tracing.start(None, None, sql_comments=False)
+    tracing = Tracing.start(Resource.create(), None, load(TelemetrySettings))
     tracer, begun = tracing.provider.get_tracer("test"), time.monotonic()
     for _ in range(1000):
         tracer.start_span("something").end()
     Telemetry(tracing).close(patience=0.2)
     # Were each span, or only the last ones, waited for, it would be the time-out of OTLP: 10 s.
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "recorded"),
+    [
+        ("always_on", 1, [True, True]),
+        ("always_off", 1, [False, False]),
+        ("traceidratio", 0, [False, False]),
+        ("parentbased_always_off", 1, [False, True]),
+        ("parentbased_traceidratio", 0, [False, True]),
+        ("parentbased_traceidratio", 1, [True, True]),
+    ],
+)
+def test_the_sampler_decides_which_traces_are_recorded(sampler: str, argument: float, recorded: list[bool]) -> None:
+    settings = load(TelemetrySettings, OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=argument)
+    tracer = Tracing.to(SimpleSpanProcessor(InMemorySpanExporter()), settings).provider.get_tracer("test")
+    theirs = TraceContextTextMapPropagator().extract({"traceparent": SAMPLED})
+    spans = tracer.start_span("a request"), tracer.start_span("one that goes on with a trace", theirs)
+    assert [span.is_recording() for span in spans] == recorded
+
+
+def test_what_a_process_asks_by_itself_is_in_no_trace() -> None:
+    spans = InMemorySpanExporter()
+    tracer = Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)).provider.get_tracer("test")
+    tracer.start_span("a poll", kind=SpanKind.CLIENT).end()
+    with tracer.start_as_current_span("a request", kind=SpanKind.SERVER):
+        tracer.start_span("a statement", kind=SpanKind.CLIENT).end()
+    assert [span.name for span in spans.get_finished_spans()] == ["a statement", "a request"]
 
 
 def test_the_workflows_of_an_order_name_it() -> None:
@@ -98,7 +130,7 @@ def test_the_workflows_of_an_order_name_it() -> None:
 
 def test_a_span_within_one_about_an_order_is_about_it_too() -> None:
     spans = InMemorySpanExporter()
-    tracer = Tracing.to(SimpleSpanProcessor(spans)).provider.get_tracer("test")
+    tracer = Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)).provider.get_tracer("test")
     with tracer.start_as_current_span("outer", attributes={"temporalWorkflowID": f"order:{ORDER}"}):
         tracer.start_span("inner").end()
     tracer.start_span("another").end()
@@ -107,7 +139,7 @@ def test_a_span_within_one_about_an_order_is_about_it_too() -> None:
 
 def test_a_long_attribute_is_cut_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     spans = InMemorySpanExporter()
-    Tracing.to(SimpleSpanProcessor(spans)).provider.get_tracer("test").start_span(
+    Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)).provider.get_tracer("test").start_span(
         "x", attributes={"a": 5000 * "b"}
     ).end()
     assert (spans.get_finished_spans()[0].attributes or {})["a"] == 1024 * "b"
@@ -116,5 +148,5 @@ def test_a_long_attribute_is_cut_without_a_word(caplog: pytest.LogCaptureFixture
 
 def test_where_nothing_is_recorded_there_is_nothing_to_name_or_to_link() -> None:
     assert traceparent() is None
-    link_to("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    link_to(SAMPLED)
     link_to("nonsense")
