@@ -17,7 +17,7 @@ from api.middleware import Limits, Traced
 from api.openapi import TAGS, describe
 from api.problems import TRACE_HEADER
 from api.routes import following, health, messages, orders, stats, webhooks
-from api.tracing import trace_requests
+from api.tracing import of_requests
 from orders.settings import ApiSettings, AuthSettings, TelemetrySettings, load
 from orders.telemetry import OFF, Telemetry
 
@@ -77,6 +77,7 @@ def create_app(
             await asyncio.to_thread(telemetry.close)
 
     app = FastAPI(
+        telemetry=of_requests(telemetry),
         title="Order lifecycle",
         version="0.1.0",
         description=DESCRIPTION,
@@ -96,6 +97,5 @@ def create_app(
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(Traced)
-    trace_requests(app, telemetry)
     describe(app)
     return app

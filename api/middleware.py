@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import unexpected
 from api.problems import TRACE_HEADER, problem
+from api.tracing import PROBES, without_values
 from orders.deadline import Deadline, within
 from orders.telemetry.context import context_of
 
 GRACE = 0.25
 """How much later than the deadline, in seconds, a request is cut off: whoever is waited for is to be named first."""
-PROBES = frozenset({"/healthz", "/readyz"})
 logger = logging.getLogger(__name__)
 
 
@@ -103,6 +103,7 @@ def span_of(scope: Scope) -> trace.Span:
     """Give the span of a request; where none is recorded, one that only has names: the caller's trace, or a new one."""
     here = trace.get_current_span()
     if here.get_span_context().is_valid:
+        without_values(here, scope)
         return here
     theirs = context_of(Headers(scope=scope))
     trace_id = theirs.trace_id if theirs else secrets.randbits(128) | 1

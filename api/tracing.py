@@ -1,42 +1,45 @@
-"""A server span, and the durations, of each request, by OpenTelemetry's instrumentation of FastAPI."""
+"""A server span of each request, and how long they take: FastAPI makes both itself."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import MutableMapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import Span
 
 from orders.telemetry import Telemetry
 
-PROBES = "healthz,readyz"
+PROBES = frozenset({"/healthz", "/readyz"})
 _VALUES = re.compile(r"=[^&]*")
 
 
-def trace_requests(app: FastAPI, telemetry: Telemetry) -> None:
-    """Make a span of each request to this application, by the template of its route; probes are left out."""
-    if not telemetry.tracing and not telemetry.metrics:
-        return
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415
-    from opentelemetry.metrics import NoOpMeterProvider  # noqa: PLC0415
-    from opentelemetry.trace import NoOpTracerProvider  # noqa: PLC0415
-
-    import orders.telemetry.conventions  # noqa: F401, PLC0415 - before the instrumentation reads them
-
-    FastAPIInstrumentor.instrument_app(
-        app,
-        tracer_provider=telemetry.tracing.provider if telemetry.tracing else NoOpTracerProvider(),
-        meter_provider=telemetry.metrics.provider if telemetry.metrics else NoOpMeterProvider(),
-        excluded_urls=PROBES,
-        # One span a request: what it receives and sends has none of its own.
-        exclude_spans=["receive", "send"],
-        server_request_hook=_without_values,
-    )
+def of_requests(telemetry: Telemetry) -> TelemetryConfig:
+    """Say what FastAPI is to tell of requests, by the template of their route, and to whom; of probes nothing."""
+    tracing, metrics = telemetry.tracing, telemetry.metrics
+    return {
+        "tracing": tracing is not None,
+        "tracer_provider": tracing.provider if tracing else None,
+        "metrics": metrics is not None,
+        "meter_provider": metrics.provider if metrics else None,
+        # A request that is refused is in our own log, without what it says.
+        "logs": False,
+        # One span a request: resolving what a route depends on has none of its own.
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": _is_probe,
+    }
 
 
-def _without_values(span: Span, scope: dict[str, Any]) -> None:
-    # Who looks for the orders of a customer names their email (OpenTelemetry, "Semantic conventions for URL": what is
-    # sensitive is replaced by REDACTED).
+def without_values(span: Span, scope: MutableMapping[str, Any]) -> None:
+    """Keep of a query the names: who looks for the orders of a customer says their email.
+
+    OpenTelemetry has such values replaced by ``REDACTED`` (Semantic conventions, "Attributes: URL").
+    """
     if query := scope.get("query_string"):
         span.set_attribute("url.query", _VALUES.sub("=REDACTED", query.decode("latin-1")))
+
+
+def _is_probe(scope: MutableMapping[str, Any]) -> bool:
+    return scope.get("path") in PROBES

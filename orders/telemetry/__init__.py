@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import propagate, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry import trace
 
 from orders.settings import TelemetrySettings
 
@@ -41,8 +38,7 @@ class Telemetry:
         """
         if not settings.traces and not settings.metrics:
             return OFF
-        # Others (xray, b3) would have a say in whether a trace is recorded, and the workflows speak these two.
-        propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]))
+        import orders.telemetry.conventions  # noqa: F401, PLC0415 - before anything that reads them
         from orders.telemetry.resource import resource_of  # noqa: PLC0415 - 100 ms that only those pay who use it
 
         resource = resource_of(service, settings)

@@ -221,7 +221,9 @@ async def test_routes_are_named_by_their_template(api: TracedApi) -> None:
     order_id, trace_id = await api.placed()
     await api.whole(trace_id)
     asked = await api.ask("GET", f"/orders/{order_id}/events")
-    assert trace_of(api.exporter, asked).tree == "GET /orders/{order_id}/events\n  SELECT"
+    spans = trace_of(api.exporter, asked)
+    assert spans.tree == "GET /orders/{order_id}/events\n  SELECT"
+    assert {(span.attributes or {})["order.id"] for span in spans.found} == {order_id}
 
 
 async def test_each_attempt_of_a_call_is_a_span_and_says_why_it_failed(api: TracedApi) -> None:

@@ -35,6 +35,8 @@ def processes(database_url: str, process_name: str) -> Iterator[tuple[int, int]]
         "WORKER_GRACEFUL_SHUTDOWN": "1",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector_port}",
         "OTEL_METRICS_EXPORTER": "none",
+        # As the clusters of some have it for all that runs there.
+        "OTEL_PROPAGATORS": "xray",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
     started = [
