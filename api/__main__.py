@@ -10,7 +10,7 @@ from contextlib import suppress
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import SERVICE, create_app
 from api.auth import Gatekeeper
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
 def main() -> int:
     """Serve, and return the exit code."""
     try:
-        set_up_logging()
+        set_up_logging(SERVICE)
         settings = load(ApiSettings)
         gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(settings.host))
         for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings, WebhookSettings):

@@ -36,6 +36,7 @@ CORS: dict[str, Any] = {
     "max_age": 600,
 }
 """What a page of an allowed origin may send, and read of the answer."""
+SERVICE = "orders-api"
 DESCRIPTION = (
     """Orders from *received* to *delivered*. Errors are problem details (RFC 9457); amounts are decimal strings."""
 )
@@ -61,7 +62,7 @@ def create_app(
         gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(host))
 
     if telemetry is None:
-        telemetry = OFF if services else Telemetry.start("orders-api", load(TelemetrySettings))
+        telemetry = OFF if services else Telemetry.start(SERVICE, load(TelemetrySettings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

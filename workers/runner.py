@@ -46,6 +46,11 @@ def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> 
     )
 
 
+def service_of(queues: Sequence[str]) -> str:
+    """Name the process that works on these queues."""
+    return f"orders-worker-{'-'.join(queues)}"
+
+
 async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
     """Wait for Temporal and PostgreSQL, then work on the queues until ``stop``; return when all is drained.
 
@@ -53,7 +58,7 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
         InvalidSetting: a setting can't be used.
     """
     settings, database, partners = load(WorkerSettings), Database(load(DatabaseSettings)), load(PartnerSettings)
-    telemetry = Telemetry.start(f"orders-worker-{'-'.join(queues)}", load(TelemetrySettings))
+    telemetry = Telemetry.start(service_of(queues), load(TelemetrySettings))
     telemetry.watch_database(database.engine, "ledger")
     try:
         async with telemetry.telling():

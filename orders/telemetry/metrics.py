@@ -15,6 +15,7 @@ from temporalio.runtime import MetricBuffer, MetricBufferDurationFormat, Runtime
 
 from orders.errors import InvalidSetting
 from orders.settings import TelemetrySettings
+from orders.telemetry.native import LOGS
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -64,7 +65,7 @@ class Metrics:
         provider = MeterProvider(readers, resource or Resource.create(), shutdown_on_exit=False)
         metrics.set_meter_provider(provider)
         buffer = MetricBuffer(BUFFER, duration_format=MetricBufferDurationFormat.SECONDS)
-        return cls(provider, buffer, Runtime(telemetry=TelemetryConfig(metrics=buffer)), server)
+        return cls(provider, buffer, Runtime(telemetry=TelemetryConfig(metrics=buffer, logging=LOGS)), server)
 
     def bridge(self) -> AbstractAsyncContextManager[Any]:
         """Fetch, every second, what Temporal's SDK has measured."""
