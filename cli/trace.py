@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.asking import OrderId, Url, client_of
-from cli.terminal import AsJson, out
+from cli.terminal import AsJson, out, write
 from cli.traces import TracesClient
 from cli.waterfall import Waterfall
 from cli.waterfall_page import page
@@ -33,7 +33,7 @@ def trace(
         order, events = client.get(order_id), client.events(order_id)
     found = TracesClient(load(ClientSettings).traces_url).of(order, events)
     if html:
-        html.write_text(page(Waterfall.of(found)), encoding="utf-8")
+        write(html, page(Waterfall.of(found)))
     if as_json:
         print(json.dumps({"id": order["id"], "spans": [span for spans in found.spans.values() for span in spans]}))
     elif html:

@@ -74,13 +74,13 @@ class TracesClient:
         named = list(dict.fromkeys(event["trace_id"] for event in events if event["trace_id"]))
         if not named or named[0] != events[0]["trace_id"]:
             raise self._not_found(f"{order['id']} was placed without a trace")
-        first = self._spans(named[0])
+        first = _about(order["id"], self._spans(named[0]))
         if not first:
             raise self._not_found(f"no span of trace {named[0]} is at {self._url}")
         linked = [link["trace_id"] for span in first for link in span["links"]]
         others = [trace_id for trace_id in dict.fromkeys([*named[1:], *linked]) if trace_id != named[0]]
         found = {trace_id: _about(order["id"], self._spans(trace_id)) for trace_id in others}
-        return OrderTraces(order, events, {named[0]: _about(order["id"], first), **found})
+        return OrderTraces(order, events, {named[0]: first, **found})
 
     def _spans(self, trace_id: str) -> list[Span]:
         try:
