@@ -49,6 +49,8 @@ def test_each_process_serves_its_metrics_at_the_address_that_is_printed(up: Up) 
     (line,) = [line for line in up.output.splitlines() if line.startswith("metrics ")]
     urls = line.removeprefix("metrics").strip().split(", ")
     assert len(urls) == 4
+    # The API tells of requests, of which there have to be some.
+    up.post(body())
     told = [httpx2.get(url, trust_env=False).text for url in urls]
     services = ["orders-api", "orders-worker-orders", "orders-worker-payments", "orders-worker-shipping"]
     assert [service for service, text in zip(services, told, strict=True) if f'"{service}"' not in text] == []

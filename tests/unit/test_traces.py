@@ -9,8 +9,8 @@ import pytest
 
 from cli.client import ApiError
 from cli.traces import TracesClient
-from tests.scripted_api import Answer, ScriptedApi
 from tests.kept_spans import FIRST, OTHER, link_to, span
+from tests.scripted_api import Answer, ScriptedApi
 
 THIRD = "c" * 32
 ORDER: Any = {"id": "ord_1", "status": "completed"}
