@@ -73,9 +73,9 @@ def test_an_activity_that_nobody_has_taken_is_said_not_to_have_begun() -> None:
 
 def test_a_child_workflow_stands_within_the_one_that_started_it() -> None:
     child = span("StartChildWorkflow:ShippingWorkflow", START_WORKFLOW, 200)
-    shipping = {"service": "orders-worker-shipping"}
-    begins = span("RunWorkflow:ShippingWorkflow", child, 230, **shipping)
-    ends = span("CompleteWorkflow:ShippingWorkflow", child, 500, **shipping)
+    place = "orders-worker-shipping"
+    begins = span("RunWorkflow:ShippingWorkflow", child, 230, service=place)
+    ends = span("CompleteWorkflow:ShippingWorkflow", child, 500, service=place)
     found = waterfall(*BEGIN, COMPLETE, child, begins, ends)
     assert [each.name for each in row(found, "OrderWorkflow").rows] == ["ShippingWorkflow"]
     shipping_row = row(found, "ShippingWorkflow")
