@@ -67,8 +67,10 @@ def test_each_attempt_is_a_row_with_its_error_and_what_it_did() -> None:
     assert "✗ PartnerUnavailable: away\n" in drawn(found)
 
 
-def test_an_activity_that_nobody_has_taken_is_said_not_to_have_begun() -> None:
-    assert row(waterfall(*BEGIN, AUTHORIZE), "authorize").note == "not begun yet"
+@pytest.mark.parametrize("asked", ["StartActivity:authorize", "StartChildWorkflow:ShippingWorkflow"])
+def test_what_nobody_has_taken_is_said_not_to_have_begun(asked: str) -> None:
+    found = waterfall(*BEGIN, span(asked, START_WORKFLOW, 100))
+    assert row(found, asked.partition(":")[2]).note == "not begun yet"
 
 
 def test_a_child_workflow_stands_within_the_one_that_started_it() -> None:
