@@ -62,7 +62,7 @@ def list_orders(
         "created_before": before,
         "stuck": stuck,
     }
-    with _client(url) as client:
+    with client_of(url) as client:
         found = client.find(most, **filters)
         if as_json:
             for order in found:
@@ -74,7 +74,7 @@ def list_orders(
 @app.command()
 def stats(as_json: AsJson = False, url: Url = None) -> None:
     """Show what waits on each task queue, for how long, and who works on it."""
-    with _client(url) as client:
+    with client_of(url) as client:
         queues = client.stats()
     if as_json:
         print(json.dumps(queues))
@@ -85,7 +85,7 @@ def stats(as_json: AsJson = False, url: Url = None) -> None:
 @app.command(name="show")
 def show_order(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
     """Show an order and its audit trail."""
-    with _client(url) as client:
+    with client_of(url) as client:
         order, events = client.get(order_id), client.events(order_id)
     if as_json:
         print(json.dumps({**order, "events": events}))
@@ -98,7 +98,7 @@ def show_order(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> N
 @app.command()
 def watch(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
     """Follow an order live until it is at its end."""
-    with _client(url) as client:
+    with client_of(url) as client:
         for event in client.follow(order_id):
             print(json.dumps(event), flush=True) if as_json else out.print(show.event_line(event))
         if not as_json:
@@ -108,7 +108,7 @@ def watch(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
 @app.command()
 def progress(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
     """Show what an order is doing now, what it waits for and until when, and how often that was tried."""
-    with _client(url) as client:
+    with client_of(url) as client:
         found = client.progress(order_id)
     if as_json:
         print(json.dumps(found))
@@ -182,13 +182,14 @@ def retry_payment(
     _answer(lambda client: client.retry_payment(order_id, payment_method), url, as_json)
 
 
-def _client(url: str | None) -> OrdersClient:
+def client_of(url: str | None) -> OrdersClient:
+    """Make the client that asks the API at this address, or at that of the settings."""
     settings = load(ClientSettings)
     return OrdersClient(url or settings.url, settings.token.get_secret_value() if settings.token else None)
 
 
 def _answer(ask: Callable[[OrdersClient], Order], url: str | None, as_json: bool) -> None:
-    with _client(url) as client:
+    with client_of(url) as client:
         order = ask(client)
     if as_json:
         print(json.dumps(order))

@@ -19,6 +19,7 @@ from cli.demonstration import Demonstration
 from cli.embedded import PSQL, EmbeddedPostgres
 from cli.stack import Stack, StackError
 from cli.terminal import AsJson, err, out, read
+from orders.settings import ClientSettings
 
 app = typer.Typer()
 
@@ -68,7 +69,7 @@ def demo(
 
     async def place_and_follow(stop: asyncio.Event) -> int:
         _print_addresses(stack, as_json)
-        demonstration = Demonstration(stack.api_url, as_json, stop)
+        demonstration = Demonstration(stack.api_url, as_json, stop, stack.traces_url)
         following = asyncio.create_task(asyncio.to_thread(demonstration.run, body))
         watching = asyncio.create_task(stack.watch(stop))
         await asyncio.wait([following, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -140,12 +141,21 @@ def _print_addresses(stack: Stack, as_json: bool) -> None:
         "Temporal": stack.environment["TEMPORAL_ADDRESS"],
         "PostgreSQL": f"{PSQL} '{stack.database_url_for_people}'",
         "logs": f"{stack.folder / 'logs'}",
+        "metrics": ", ".join(stack.metrics_urls.values()) or "not served: OpenTelemetry's settings say so",
+        "traces": _where_traces_are(stack),
     }
     if as_json:
         print(json.dumps({"ready": stack.api_url, **rows}), flush=True)
     else:
         for name, value in rows.items():
             out.print(Text(f"{name:<20}{value}"), soft_wrap=True)
+
+
+def _where_traces_are(stack: Stack) -> str:
+    if not stack.traces_url:
+        return "not kept here: OpenTelemetry's settings say so"
+    is_default = stack.traces_url == ClientSettings.model_fields["traces_url"].default
+    return f"{'' if is_default else f'ORDERS_TRACES_URL={stack.traces_url} '}orders trace ID"
 
 
 def _note(line: str) -> None:

@@ -24,11 +24,23 @@ from cli.processes import Processes, Say
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database, pg8000_url
-from orders.settings import CONCERNS, ApiSettings, DatabaseSettings, StackSettings, TemporalSettings, load
+from orders.settings import (
+    CONCERNS,
+    ApiSettings,
+    DatabaseSettings,
+    StackSettings,
+    TelemetrySettings,
+    TemporalSettings,
+    load,
+)
 from orders.temporal import connect, ping, queue_stats
 
 PATIENCE = 60.0
 """How long, in seconds, the stack may take to answer before it gives up."""
+
+SERVERS = ("temporal", "spans")
+"""The processes that others use to their end."""
+METRICS_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
 
 
 class StackError(Exception):
@@ -50,7 +62,9 @@ class Stack:
     extra: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(init=False)
     api_url: str = ""
+    traces_url: str | None = None
     temporal_ui: str | None = None
+    _metrics_ports: dict[str, str] = field(default_factory=dict)
     _processes: Processes = field(init=False)
     _client: Client = field(init=False)
     _postgres: EmbeddedPostgres | None = None
@@ -62,6 +76,7 @@ class Stack:
         # An empty variable means its default, as everywhere.
         self.environment = {name: value for name, value in os.environ.items() if value} | {
             "WORKER_GRACEFUL_SHUTDOWN": os.environ.get("WORKER_GRACEFUL_SHUTDOWN") or "2",
+            "LOG_FORMAT": os.environ.get("LOG_FORMAT") or "text",
             "PYTHONUNBUFFERED": "1",
             **self.extra,
         }
@@ -81,6 +96,8 @@ class Stack:
         port = self._port(self.api_port if self.api_port is not None else api.port, "--api-port or API_PORT", api.host)
         self.api_url = f"http://{f'[{api.host}]' if ':' in api.host else api.host}:{port}"
         self.environment["API_PORT"] = str(port)
+        self._keep_spans(stack)
+        self._serve_metrics(stack)
         both = (self._start_temporal(stack), self._start_database())
         # Whichever fails, the other must have come so far that it can be stopped.
         for outcome in await asyncio.gather(*both, return_exceptions=True):
@@ -106,8 +123,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything: what uses a server before the server."""
-        self._processes.stop(*(process.name for process in self._processes.running if process.name != "temporal"))
-        self._processes.stop("temporal")
+        self._processes.stop(*(process.name for process in self._processes.running if process.name not in SERVERS))
+        self._processes.stop(*SERVERS)
         if self._postgres:
             self._postgres.stop()
         if self._lock:
@@ -134,6 +151,11 @@ class Stack:
         self._processes.end_those_of_an_earlier_run()
 
     @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Where each process serves its metrics, if they do."""
+        return {name: f"http://localhost:{port}/metrics" for name, port in self._metrics_ports.items()}
+
+    @property
     def database_url_for_people(self) -> str:
         """The database's URL, without a password."""
         return unquote(make_url(self.environment["DATABASE_URL"]).render_as_string(hide_password=True))
@@ -148,7 +170,30 @@ class Stack:
         return wanted
 
     def _spawn(self, name: str, *arguments: str) -> None:
-        self._processes.spawn(name, [sys.executable, *arguments], self.environment)
+        port = {METRICS_PORT: self._metrics_ports[name]} if name in self._metrics_ports else {}
+        self._processes.spawn(name, [sys.executable, *arguments], self.environment | port)
+
+    def _keep_spans(self, settings: StackSettings) -> None:
+        telemetry = load(TelemetrySettings)
+        is_told_where = any(self.environment.get(f"OTEL_EXPORTER_OTLP_{which}ENDPOINT") for which in ("", "TRACES_"))
+        if telemetry.disabled or telemetry.traces_exporter == "none" or is_told_where:
+            return
+        port = self._port(settings.otlp_port, "STACK_OTLP_PORT")
+        self._spawn("spans", "-m", "cli.spans", "--port", str(port), "--file", str(self.folder / "spans.db"))
+        self.traces_url = f"http://127.0.0.1:{port}"
+        # What has just ended is to be seen at once; by default it is sent after 5 s.
+        self.environment = {"OTEL_BSP_SCHEDULE_DELAY": "200"} | self.environment
+        self.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.traces_url
+
+    def _serve_metrics(self, settings: StackSettings) -> None:
+        telemetry = load(TelemetrySettings)
+        if not telemetry.disabled and not telemetry.metrics_exporters and not telemetry.metrics:
+            self.environment["OTEL_METRICS_EXPORTER"] = "prometheus"
+        elif "prometheus" not in telemetry.metrics:
+            return
+        for n, name in enumerate(("api", *(f"worker-{queue}" for queue in TASKS))):
+            wanted = settings.metrics_port and settings.metrics_port + n
+            self._metrics_ports[name] = str(self._port(wanted, "STACK_METRICS_PORT"))
 
     async def _start_temporal(self, settings: StackSettings) -> None:
         if "TEMPORAL_ADDRESS" in self.environment:
@@ -221,6 +266,8 @@ class Stack:
     async def _all_answer(self, http: httpx2.AsyncClient) -> bool:
         try:
             if (await http.get(f"{self.api_url}/readyz")).is_error:
+                return False
+            if self.traces_url and (await http.get(f"{self.traces_url}/traces/none")).is_error:
                 return False
             return all(found.pollers for found in await queue_stats(self._client, timedelta(seconds=2)))
         except (httpx2.RequestError, DependencyUnavailable):

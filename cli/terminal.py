@@ -26,3 +26,15 @@ def read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise StackError(f"{file} can't be read: {error.strerror}") from error
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file that a person has named, in UTF-8.
+
+    Raises:
+        StackError: it can't be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StackError(f"{file} can't be written: {error.strerror}") from error

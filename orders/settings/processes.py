@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from orders.contracts import TASKS
 from orders.settings.base import NotNegative, Settings
 
 
@@ -49,6 +50,12 @@ class ClientSettings(Settings):
         pattern=r"^https?://",
         description="where the command line finds the API",
     )
+    traces_url: str = Field(
+        "http://127.0.0.1:4318",
+        alias="ORDERS_TRACES_URL",
+        pattern=r"^https?://",
+        description="where the command line finds the spans that `orders up` keeps",
+    )
     token: SecretStr | None = Field(
         None, alias="ORDERS_TOKEN", description="the bearer token that the command line sends, with AUTH_MODE=jwt"
     )
@@ -62,4 +69,18 @@ class StackSettings(Settings):
     )
     temporal_ui_port: int = Field(
         8233, alias="STACK_TEMPORAL_UI_PORT", ge=0, le=65535, description="port of Temporal's web page"
+    )
+    otlp_port: int = Field(
+        4318,
+        alias="STACK_OTLP_PORT",
+        ge=0,
+        le=65535,
+        description="port at which spans are taken and kept; unused where OpenTelemetry's settings send them elsewhere",
+    )
+    metrics_port: int = Field(
+        9464,
+        alias="STACK_METRICS_PORT",
+        ge=0,
+        le=65535 - len(TASKS),
+        description="port of the API's `/metrics`; those of the workers follow",
     )

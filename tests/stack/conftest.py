@@ -22,7 +22,8 @@ PATIENCE = 60
 
 
 def environment(**changes: str) -> dict[str, str]:
-    any_port = {"API_PORT": "0", "STACK_TEMPORAL_PORT": "0", "STACK_TEMPORAL_UI_PORT": "0"}
+    ports = ("API_PORT", "STACK_TEMPORAL_PORT", "STACK_TEMPORAL_UI_PORT", "STACK_OTLP_PORT", "STACK_METRICS_PORT")
+    any_port = dict.fromkeys(ports, "0")
     return {**os.environ, **any_port, **changes}
 
 
@@ -73,6 +74,11 @@ class Up:
     @property
     def output(self) -> str:
         return self.log.read_text()
+
+    @property
+    def traces_url(self) -> str:
+        (line,) = [line for line in self.output.splitlines() if "ORDERS_TRACES_URL=" in line]
+        return line.split("ORDERS_TRACES_URL=")[1].split()[0]
 
     def stop(self, name: signal.Signals = signal.SIGTERM) -> float:
         """Stop it, and return how many seconds that took."""

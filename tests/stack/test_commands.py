@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.examples import body
@@ -65,6 +68,24 @@ def test_an_order_in_review_is_approved_or_rejected_and_its_progress_says_for_wh
     up.until(other["id"], "in_review")
     assert command(up, "reject", other["id"], "--note", "a fraud")["status"] == "rejected"
     assert "a fraud" in orders("show", other["id"], ORDERS_URL=up.url).stdout
+
+
+def test_the_trace_of_an_order_is_drawn_written_as_a_page_and_given_to_programs(up: Up, tmp_path: Path) -> None:
+    placed = up.post(body())
+    httpx2.post(f"{up.url}/orders/{placed['id']}/cancel", json={}, trust_env=False).raise_for_status()
+    events = up.get(f"/orders/{placed['id']}/events")["data"]
+    for trace_id, last in ((events[0]["trace_id"], "Complete"), (events[-1]["trace_id"], "POST")):
+        # A process tells of its spans a moment after they have ended.
+        while last not in httpx2.get(f"{up.traces_url}/traces/{trace_id}", trust_env=False).text:
+            time.sleep(0.05)
+    file, to = tmp_path / "trace.html", {"ORDERS_URL": up.url, "ORDERS_TRACES_URL": up.traces_url}
+    told = json.loads(orders("trace", placed["id"], "--html", str(file), "--json", **to).stdout)
+    assert told["id"] == placed["id"]
+    assert {"POST /orders", "POST /orders/{order_id}/cancel"} <= {span["name"] for span in told["spans"]}
+    assert "</html>" in file.read_text()
+    drawn = orders("trace", placed["id"], **to).stdout
+    assert f"order {placed['id']}  cancelled" in drawn
+    assert re.search("POST /orders → 201.*OrderWorkflow.*update cancel.*linked with update cancel\n", drawn, re.DOTALL)
 
 
 def test_an_order_that_is_short_of_something_is_amended(up: Up) -> None:

@@ -32,7 +32,7 @@ def test_a_block_of_the_readme_does_what_it_says(up: Up, block: str) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8000", up.url)],
         cwd=ROOT,
-        env={**os.environ, "PATH": path, "ORDERS_URL": up.url},
+        env={**os.environ, "PATH": path, "ORDERS_URL": up.url, "ORDERS_TRACES_URL": up.traces_url},
         capture_output=True,
         text=True,
         timeout=60,

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text
 
 from cli.client import ApiError
 from cli.demonstration import Demonstration
+from cli.waterfall import GOES_ON
 from orders.ledger.engine import pg8000_url
 from tests.examples import body
 from tests.stack.conftest import Up, alive, orders
@@ -34,8 +35,25 @@ def test_three_orders_are_delivered(up: Up) -> None:
 
 def test_the_addresses_of_everything_are_printed(up: Up) -> None:
     printed = up.output
-    for part in (f"{up.url}/docs", "Temporal's page", "psql 'postgresql://postgres@/orders?host=/", "logs"):
+    for part in (
+        f"{up.url}/docs",
+        "orders trace ID",
+        "Temporal's page",
+        "psql 'postgresql://postgres@/orders?host=/",
+        "logs",
+    ):
         assert part in printed
+
+
+def test_each_process_serves_its_metrics_at_the_address_that_is_printed(up: Up) -> None:
+    (line,) = [line for line in up.output.splitlines() if line.startswith("metrics ")]
+    urls = line.removeprefix("metrics").strip().split(", ")
+    assert len(urls) == 4
+    # The API tells of requests, of which there have to be some.
+    up.post(body())
+    told = [httpx2.get(url, trust_env=False).text for url in urls]
+    services = ["orders-api", "orders-worker-orders", "orders-worker-payments", "orders-worker-shipping"]
+    assert [service for service, text in zip(services, told, strict=True) if f'"{service}"' not in text] == []
 
 
 @pytest.mark.parametrize("victim", ["worker-orders", "worker-payments", "worker-shipping", "api"])
@@ -110,6 +128,8 @@ def test_what_stops_leaves_nothing_running_and_what_starts_again_knows_its_order
     [
         ({"API_PORT": "taken"}, "port taken is taken: choose another with --api-port or API_PORT"),
         ({"STACK_TEMPORAL_PORT": "taken"}, "port taken is taken: choose another with STACK_TEMPORAL_PORT"),
+        ({"STACK_OTLP_PORT": "taken"}, "port taken is taken: choose another with STACK_OTLP_PORT"),
+        ({"STACK_METRICS_PORT": "taken"}, "port taken is taken: choose another with STACK_METRICS_PORT"),
         ({"API_PORT": "many"}, "API_PORT: "),
         ({"TEMPORAL_ADDRESS": "127.0.0.1:99999"}, "TEMPORAL_ADDRESS: "),
         ({"REVIEW_TIMEOUT": "soon"}, "REVIEW_TIMEOUT: "),
@@ -165,6 +185,10 @@ def test_the_demonstration_delivers_an_order_and_leaves_nothing(short_folder: Pa
         assert done.returncode == 0, done.stdout + done.stderr
         assert "the order is delivered" in done.stdout
         assert re.search("review_started.*payment_captured.*delivered.*audit trail", done.stdout, re.DOTALL)
+        waterfall = done.stdout.partition("where its time went")[2]
+        parts = ("POST /orders → 201", "OrderWorkflow", "authorize", "INSERT INTO simulator", "ShippingWorkflow", "█")
+        assert [part for part in parts if part not in waterfall] == [], waterfall
+        assert GOES_ON not in waterfall
         assert alive(short_folder) == []
         assert list(short_folder.glob("orders-demo-*")) == []
 
