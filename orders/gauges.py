@@ -59,7 +59,7 @@ async def readings_of_shop(database: Database) -> Readings:
         OPEN.name: [Observation(count, {"status": status.value}) for status, count in found.open.items()],
         STUCK.name: [Observation(found.stuck)],
         REFUNDS.name: [Observation(found.refunding)],
-        OLDEST.name: [Observation(max(0.0, found.oldest.total_seconds()))],
+        OLDEST.name: [Observation(found.oldest.total_seconds())],
     }
 
 

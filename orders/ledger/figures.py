@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import extract, func, select
 
 from orders.ledger.engine import Database
 from orders.ledger.tables import orders
@@ -21,7 +21,8 @@ _FIGURES = (
         func.count().label("orders"),
         func.count(orders.c.stuck).label("stuck"),
         func.count().filter(orders.c.payment_status == PaymentStatus.REFUNDING).label("refunding"),
-        (func.now() - func.min(orders.c.created_at)).label("age"),
+        # pg8000 takes an interval below zero for one above.
+        extract("epoch", func.now() - func.min(orders.c.created_at)).label("age"),
     )
     .where(orders.c.status.in_(OPEN))
     .group_by(orders.c.status)
@@ -50,6 +51,6 @@ async def figures(database: Database) -> Figures:
         open=dict.fromkeys(OPEN, 0) | {OrderStatus(row.status): row.orders for row in rows},
         stuck=sum(row.stuck for row in rows),
         refunding=sum(row.refunding for row in rows),
-        # Orders are placed by the clock of the API, which may be ahead of the database's.
-        oldest=max((row.age for row in rows), default=timedelta(0)),
+        # An order is placed by the clock of the API, which may be ahead of the database's.
+        oldest=timedelta(seconds=max([0.0, *(float(row.age) for row in rows)])),
     )

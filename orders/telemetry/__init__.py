@@ -78,7 +78,7 @@ class Telemetry:
         if self.metrics is None:
             yield
             return
-        async with self.metrics.bridged():
+        with self.metrics.bridge.carrying():
             yield
 
     def flush(self, patience: float = FLUSH) -> None:

@@ -7,7 +7,8 @@ new ones for each workflow, in the place of old ones: what one counted would the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -35,17 +36,19 @@ class Bridge:
         self._recorders: dict[str, Recorder] = {}
         self._lock = Lock()
         self._stopped = Event()
+
+    @contextmanager
+    def carrying(self) -> Iterator[None]:
+        """Empty the buffer again and again, and a last time in the end."""
+        self._stopped.clear()
         # Not on the event loop, which may be busy for longer than the buffer has room.
-        self._thread = Thread(target=self._run, name="metrics", daemon=True)
-
-    def start(self) -> None:
-        """Empty the buffer from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Empty it a last time."""
-        self._stopped.set()
-        self._thread.join()
+        thread = Thread(target=self._run, name="metrics", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
 
     def drain(self) -> None:
         """Empty it now."""

@@ -45,13 +45,9 @@ class Gauges:
 
     async def keep_reading(self) -> None:
         """Ask again and again."""
-        from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: PLC0415 - 8 ms
-
-        # Else each time there would be a trace of nobody's order.
-        with suppress_instrumentation():
-            while True:
-                await self.read()
-                await asyncio.sleep(RHYTHM)
+        while True:
+            await self.read()
+            await asyncio.sleep(RHYTHM)
 
     async def read(self) -> None:
         """Ask once."""

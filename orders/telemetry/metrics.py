@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +59,9 @@ class Metrics:
             try:
                 server, _ = start_http_server(settings.prometheus_port, settings.prometheus_host, registry)
             except OSError as error:
-                where = f"{settings.prometheus_host}:{settings.prometheus_port}"
-                raise InvalidSetting(f"OTEL_EXPORTER_PROMETHEUS_PORT: {where}: {error.strerror}") from error
+                where = f"{settings.prometheus_host}:{settings.prometheus_port} ({error.strerror})"
+                advice = "choose another port, 0 takes any, or another OTEL_EXPORTER_PROMETHEUS_HOST"
+                raise InvalidSetting(f"OTEL_EXPORTER_PROMETHEUS_PORT: can't listen on {where}; {advice}") from error
         return cls.to(readers, resource, server)
 
     @classmethod
@@ -74,15 +73,6 @@ class Metrics:
         # The name that the SDK would put on each is its own, and not that of this process.
         runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer, attach_service_name=False))
         return cls(provider, Bridge(buffer, provider), runtime, server)
-
-    @asynccontextmanager
-    async def bridged(self) -> AsyncIterator[None]:
-        """Fetch, every second, what Temporal's SDK has measured."""
-        self.bridge.start()
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(self.bridge.stop)
 
     def watch_database(self, engine: Engine, pool: str, waiting: Callable[[], int]) -> None:
         """Tell how many connections there are, how many are in use, and how many wait for one."""
@@ -100,3 +90,4 @@ class Metrics:
         self.provider.shutdown()
         if self.server:
             self.server.shutdown()
+            self.server.server_close()
