@@ -23,7 +23,7 @@ class Meters:
         self.metrics.bridge.drain()
         return {metric.name: metric for metric in self._read()}
 
-    def counts(self, name: str) -> dict[Labels, float]:
+    def counts(self, name: str) -> dict[Labels, int]:
         """Of each set of labels the value, or for a histogram how often something was measured."""
         metric = self.read().get(name)
         points: list[Any] = list(metric.data.data_points) if metric else []

@@ -17,12 +17,15 @@ from opentelemetry.sdk.resources import Resource
 from sqlalchemy import QueuePool, create_engine
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 
+from cli.embedded import free_port
 from orders.errors import DependencyUnavailable, InvalidSetting
 from orders.ledger.engine import Database
 from orders.settings import DatabaseSettings, TelemetrySettings, load
+from orders.telemetry import Telemetry
 from orders.telemetry.bridge import Bridge
 from orders.telemetry.gauges import Gauge, Gauges, Readings
 from orders.telemetry.metrics import Metrics
+from orders.telemetry.tracing import Tracing
 from orders.telemetry.views import CALL, STEP, views
 from tests.metering import Meters, labels
 
@@ -211,6 +214,19 @@ def test_a_port_that_is_taken_is_one_line_that_says_what_to_do() -> None:
             Resource.create(), settings(OTEL_METRICS_EXPORTER="prometheus", OTEL_EXPORTER_PROMETHEUS_PORT=taken)
         )
     first.close()
+
+
+def test_spans_that_found_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+    meters = Meters()
+    tracing = Tracing.start(Resource.create(), meters.metrics.provider, load(TelemetrySettings))
+    for _ in range(100):
+        tracing.provider.get_tracer("test").start_span("something").end()
+    processed = meters.counts("otel.sdk.processor.span.processed")
+    assert sum(count for of, count in processed.items() if ("error.type", "queue_full") in of) > 80
+    Telemetry(tracing).close(patience=0.1)
 
 
 def settings(**changes: str) -> TelemetrySettings:
