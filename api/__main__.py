@@ -43,13 +43,14 @@ def main() -> int:
         gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(settings.host))
         for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings, WebhookSettings):
             load(concern)
+        app = create_app(settings, gatekeeper=gatekeeper)
     except InvalidSetting as error:
         print(error, file=sys.stderr)
         return 2
     # Uvicorn, once it has drained, sends itself the signal that told it to: that one is not to count.
     signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(
-        create_app(settings, gatekeeper=gatekeeper),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -18,6 +18,7 @@ from api.openapi import TAGS, describe
 from api.problems import TRACE_HEADER
 from api.routes import following, health, messages, orders, stats, webhooks
 from api.tracing import of_requests
+from orders.gauges import gauged
 from orders.settings import ApiSettings, AuthSettings, TelemetrySettings, load
 from orders.telemetry import OFF, Telemetry
 
@@ -68,7 +69,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         own = None if services else await Services.from_settings(settings, telemetry)
         app.state.services = services or own
-        async with telemetry.telling():
+        async with telemetry.telling(), gauged(telemetry, app.state.services.database, app.state.services.client):
             waiting = asyncio.create_task(app.state.services.wait_until_ready())
             yield
             waiting.cancel()
