@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations local dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check format lock docs release reset clean
+.PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ check: install ## lint, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+alerts: install ## check the alert rules and run their tests, by promtool
+	$(BIN)/python -m tests.promtool
+
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -71,4 +74,4 @@ reset: ## delete the data of the local system, after asking
 	@$(BIN)/orders reset
 
 clean: ## delete the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

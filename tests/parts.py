@@ -11,6 +11,7 @@ PARTS = {
     "database": "tests/integration/test_ledger.py tests/integration/test_stock.py tests/integration/test_migrations.py",
     "integration": "tests/integration",
     "api": "tests/api",
+    "deploy": "tests/deploy",
     "stack": "tests/stack",
 }
 

@@ -17,6 +17,7 @@ from tests.stack.conftest import ROOT, Up
 
 BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 API_PAGE = (ROOT / "docs" / "api.md").read_text()
+OPERATIONS_PAGE = (ROOT / "docs" / "operations.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,31 @@ def test_the_client_does_what_the_page_of_the_api_says(reviewed: Up) -> None:
     ).stdout
     assert said.startswith("['received'")
     assert said.endswith("'cancelled']\n")
+
+
+def test_the_page_of_operations_answers_its_three_questions_with_commands_that_work(up: Up) -> None:
+    script = "\n".join(re.findall(r"<!-- run -->\n```sh\n(.*?)```", OPERATIONS_PAGE, re.DOTALL))
+    for usual, here in enumerate(re.findall(r"http://localhost:(\d+)/metrics", up.output), start=9464):
+        script = script.replace(f"http://localhost:{usual}/", f"http://localhost:{here}/")
+    ((psql, database),) = re.findall(r"^PostgreSQL +(\S+) '(.+)'$", up.output, re.MULTILINE)
+    (traces,) = re.findall(r"ORDERS_TRACES_URL=(\S+)", up.output)
+    settings = {"ORDERS_URL": up.url, "ORDERS_TRACES_URL": traces, "DATABASE_URL": database}
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(Path(psql).parent), os.environ["PATH"]])
+    completed = up.get("/orders?status=completed&limit=1")["data"]
+    order_id = completed[0]["id"] if completed else up.until(up.post(body())["id"], "completed")["id"]
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={**os.environ, **settings, "PATH": path, "ID": order_id},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [order_id, "payment_captured", "authorize", "(0 rows)", "orders_queue_backlog"]
+    told += ['temporal_worker_task_slots_available{namespace="default",task_queue="payments"']
+    told += ["temporal_activity_schedule_to_start_latency_seconds_count", "orders_stuck 0.0"]
+    assert [each for each in told if each not in done.stdout] == [], done.stdout
 
 
 def test_the_readme_has_such_blocks() -> None:
