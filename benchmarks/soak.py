@@ -21,8 +21,9 @@ from benchmarks import figures
 from benchmarks.listeners import Listeners
 from benchmarks.meters import Meters, growth
 from benchmarks.traffic import Traffic
+from cli.errors import StackError
 from cli.local import while_up
-from cli.stack import Stack, StackError
+from cli.stack import Stack
 from cli.terminal import err, out
 from orders.errors import InvalidSetting
 

@@ -26,8 +26,9 @@ from benchmarks import figures
 from benchmarks.meters import Meters
 from benchmarks.traffic import EXAMPLE
 from cli.embedded import free_port
+from cli.errors import StackError
 from cli.local import while_up
-from cli.stack import Stack, StackError
+from cli.stack import Stack
 from cli.terminal import err, out
 from orders.errors import InvalidSetting
 from orders.ledger.engine import pg8000_url

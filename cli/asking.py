@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cli import show
 from cli.client import Filters, Order, OrdersClient
-from cli.stack import StackError
+from cli.errors import StackError
 from cli.terminal import AsJson, out, read
 from orders.settings import ClientSettings, load
 

@@ -10,16 +10,18 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from cli.demonstration import Demonstration
-from cli.embedded import PSQL, EmbeddedPostgres
-from cli.stack import Stack, StackError
+from cli.errors import StackError
 from cli.terminal import AsJson, err, out, read
 from orders.settings import ClientSettings
+
+if TYPE_CHECKING:
+    from cli.stack import Stack
 
 app = typer.Typer()
 
@@ -45,7 +47,7 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole system here until Ctrl-C: PostgreSQL, Temporal, the API and the workers."""
-    stack = Stack(data_dir.resolve(), say=_note, api_port=api_port)
+    stack = _stack(data_dir.resolve(), api_port=api_port)
 
     async def stay(stop: asyncio.Event) -> int:
         _print_addresses(stack, as_json)
@@ -65,7 +67,7 @@ def demo(
     """Start everything, place one order, follow it until it is delivered, and stop everything."""
     body = read(order)
     folder = Path(tempfile.mkdtemp(prefix="orders-demo-"))
-    stack = Stack(folder, say=_note, keep=False, any_port=True, extra=DEMO_PACE)
+    stack = _stack(folder, keep=False, any_port=True, extra=DEMO_PACE)
 
     async def place_and_follow(stop: asyncio.Event) -> int:
         _print_addresses(stack, as_json)
@@ -98,7 +100,9 @@ def reset(
             raise StackError(f"{folder} does not look like the data of a local system: nothing was deleted")
         if not yes:
             typer.confirm(f"Delete all orders and workflows in {folder}?", abort=True, err=as_json)
-        Stack(folder, say=_note).take_over()
+        from cli.embedded import EmbeddedPostgres  # noqa: PLC0415 - as with the stack
+
+        _stack(folder).take_over()
         if (folder / "postgres" / "postmaster.pid").exists():
             # A run that was killed has left it, or it is not running at all; either way it is stopped after this.
             EmbeddedPostgres(folder / "postgres").stop()
@@ -107,6 +111,13 @@ def reset(
         print(json.dumps({"deleted": str(folder) if found else None}))
     else:
         out.print(f"deleted {folder}" if found else f"there is nothing in {folder}")
+
+
+def _stack(folder: Path, **given: Any) -> Stack:
+    # Servers and their drivers take half a second to import, which is for those who start them.
+    from cli.stack import Stack  # noqa: PLC0415
+
+    return Stack(folder, say=_note, **given)
 
 
 async def while_up(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
@@ -134,6 +145,8 @@ async def while_up(stack: Stack, work: Callable[[asyncio.Event], Any]) -> int:
 
 
 def _print_addresses(stack: Stack, as_json: bool) -> None:
+    from cli.embedded import PSQL  # noqa: PLC0415 - as with the stack
+
     rows = {
         "API": stack.api_url,
         "its documentation": f"{stack.api_url}/docs",

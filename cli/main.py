@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cli import asking, local, show, trace
 from cli.client import ApiError
-from cli.stack import StackError
+from cli.errors import StackError
 from cli.terminal import err
 from orders.errors import InvalidSetting
 

@@ -20,6 +20,7 @@ from sqlalchemy import make_url
 from temporalio.client import Client
 
 from cli.embedded import EmbeddedPostgres, free_port, is_free, temporal_command
+from cli.errors import StackError
 from cli.processes import Processes, Say
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
@@ -41,10 +42,6 @@ PATIENCE = 60.0
 SERVERS = ("temporal", "spans")
 """The processes that others use to their end."""
 METRICS_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
-
-
-class StackError(Exception):
-    """The stack can't start; the text is one line that says what to do."""
 
 
 @dataclass

@@ -12,7 +12,6 @@ from cli.asking import OrderId, Url, client_of
 from cli.terminal import AsJson, out, write
 from cli.traces import TracesClient
 from cli.waterfall import Waterfall
-from cli.waterfall_page import page
 from cli.waterfall_terminal import WaterfallView
 from orders.settings import ClientSettings, load
 
@@ -33,6 +32,8 @@ def trace(
         order, events = client.get(order_id), client.events(order_id)
     found = TracesClient(load(ClientSettings).traces_url).of(order, events)
     if html:
+        from cli.waterfall_page import page  # noqa: PLC0415 - its templates are for those who want a page
+
         write(html, page(Waterfall.of(found)))
     if as_json:
         print(json.dumps({"id": order["id"], "spans": [span for spans in found.spans.values() for span in spans]}))

@@ -205,3 +205,9 @@ def test_an_api_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Pat
     assert done.returncode == 1
     assert "nothing answers at http://127.0.0.1:9: start the system with `make up`" in done.stderr
     assert orders("place", str(tmp_path / "none.json")).returncode == 2
+
+
+def test_who_only_asks_does_not_wait_for_servers_to_be_imported() -> None:
+    code = "import sys, cli.main; print([each for each in ('sqlalchemy', 'temporalio', 'mako') if each in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

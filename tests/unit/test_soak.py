@@ -7,7 +7,7 @@ import pytest
 from benchmarks import figures
 from benchmarks.listeners import Seen
 from benchmarks.meters import Sample, growth
-from cli.stack import StackError
+from cli.errors import StackError
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.client import ApiError
+from cli.errors import StackError
 from cli.main import app
-from cli.stack import StackError
 from tests.kept_spans import FIRST, span
 from tests.scripted_api import Answer, ScriptedApi
 
