@@ -10,7 +10,7 @@ from contextlib import suppress
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import SERVICE, create_app
 from api.auth import Gatekeeper
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
@@ -38,18 +38,19 @@ class Server(uvicorn.Server):
 def main() -> int:
     """Serve, and return the exit code."""
     try:
-        set_up_logging()
+        set_up_logging(SERVICE)
         settings = load(ApiSettings)
         gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(settings.host))
         for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings, WebhookSettings):
             load(concern)
+        app = create_app(settings, gatekeeper=gatekeeper)
     except InvalidSetting as error:
         print(error, file=sys.stderr)
         return 2
     # Uvicorn, once it has drained, sends itself the signal that told it to: that one is not to count.
     signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(
-        create_app(settings, gatekeeper=gatekeeper),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -18,6 +18,7 @@ from api.openapi import TAGS, describe
 from api.problems import TRACE_HEADER
 from api.routes import following, health, messages, orders, stats, webhooks
 from api.tracing import of_requests
+from orders.gauges import gauged
 from orders.settings import ApiSettings, AuthSettings, TelemetrySettings, load
 from orders.telemetry import OFF, Telemetry
 
@@ -36,6 +37,7 @@ CORS: dict[str, Any] = {
     "max_age": 600,
 }
 """What a page of an allowed origin may send, and read of the answer."""
+SERVICE = "orders-api"
 DESCRIPTION = (
     """Orders from *received* to *delivered*. Errors are problem details (RFC 9457); amounts are decimal strings."""
 )
@@ -61,13 +63,13 @@ def create_app(
         gatekeeper = Gatekeeper(load(AuthSettings).for_api_at(host))
 
     if telemetry is None:
-        telemetry = OFF if services else Telemetry.start("orders-api", load(TelemetrySettings))
+        telemetry = OFF if services else Telemetry.start(SERVICE, load(TelemetrySettings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         own = None if services else await Services.from_settings(settings, telemetry)
         app.state.services = services or own
-        async with telemetry.telling():
+        async with telemetry.telling(), gauged(telemetry, app.state.services.database, app.state.services.client):
             waiting = asyncio.create_task(app.state.services.wait_until_ready())
             yield
             waiting.cancel()

@@ -72,7 +72,7 @@ class Services:
         client = await connect(load(TemporalSettings), lazy=True, telemetry=telemetry)
         database_settings = load(DatabaseSettings)
         database = Database(database_settings)
-        telemetry.watch_database(database.engine, "ledger")
+        telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         if webhooks.stripe_secrets and find_spec("stripe") is None:
             raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")

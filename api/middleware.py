@@ -54,8 +54,9 @@ class Traced:
                 # Without what is asked for: it may name a customer.
                 level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
                 took = 1000 * (time.monotonic() - begun)
-                said = (scope["method"], scope["path"], message["status"], took, trace_id)
-                logger.log(level, "%s %r: %d after %.0f ms, trace %s", *said)
+                said = (scope["method"], scope["path"], message["status"], took)
+                about = {"order_id": asked.get("path_params", {}).get("order_id")}
+                logger.log(level, "%s %r: %d after %.0f ms", *said, extra=about)
             await send(message)
 
         with trace.use_span(span):

@@ -76,7 +76,7 @@ async def _main(catalogue: Path | None) -> None:
 
 if __name__ == "__main__":
     try:
-        set_up_logging()
+        set_up_logging("orders-migrations")
         asyncio.run(_main(_arguments().catalogue))
     except (InvalidSetting, InvalidCatalogue, OSError) as error:
         sys.exit(str(error))

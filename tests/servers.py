@@ -34,6 +34,7 @@ USES = (
     "replaying",
     "underway",
     "told",
+    "counted",
 )
 """What each test process has namespaces for, besides its main one."""
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
 from workers.queues import QUEUES
-from workers.runner import run
+from workers.runner import run, service_of
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("queues", nargs="+", choices=sorted(QUEUES), metavar="QUEUE", help=", ".join(sorted(QUEUES)))
     queues = list(dict.fromkeys(parser.parse_args().queues))
     try:
-        set_up_logging()
+        set_up_logging(service_of(queues))
         asyncio.run(_until_told_to_stop(queues))
     except InvalidSetting as error:
         print(error, file=sys.stderr)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from orders.contracts import ORDERS_QUEUE
+from orders.gauges import gauged
 from orders.ledger.engine import Database
 from orders.patience import patiently
 from orders.settings import (
@@ -46,6 +49,11 @@ def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> 
     )
 
 
+def service_of(queues: Sequence[str]) -> str:
+    """Name the process that works on these queues."""
+    return f"orders-worker-{'-'.join(queues)}"
+
+
 async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
     """Wait for Temporal and PostgreSQL, then work on the queues until ``stop``; return when all is drained.
 
@@ -53,13 +61,17 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
         InvalidSetting: a setting can't be used.
     """
     settings, database, partners = load(WorkerSettings), Database(load(DatabaseSettings)), load(PartnerSettings)
-    telemetry = Telemetry.start(f"orders-worker-{'-'.join(queues)}", load(TelemetrySettings))
-    telemetry.watch_database(database.engine, "ledger")
+    telemetry = Telemetry.start(service_of(queues), load(TelemetrySettings))
+    telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
     try:
         async with telemetry.telling():
             client = await _unless(stop, _wait_for(load(TemporalSettings), database, telemetry))
             if client:
-                await _work(client, {queue: QUEUES[queue](database, partners) for queue in queues}, settings, stop)
+                work_of = {queue: QUEUES[queue](database, partners) for queue in queues}
+                # The workers of one queue are enough to ask, and whoever has none of them has the API.
+                asking = gauged(telemetry, database, client) if ORDERS_QUEUE in queues else nullcontext()
+                async with asking:
+                    await _work(client, work_of, settings, stop)
     finally:
         database.close()
         await asyncio.to_thread(telemetry.close)

@@ -99,6 +99,12 @@ class Database:
         finally:
             self._asked -= 1
 
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for a thread, and so for a connection."""
+        # The one place where that is known: workers hand their activities to the threads by themselves.
+        return self.threads._work_queue.qsize()
+
     def ping(self) -> None:
         """Ask PostgreSQL for a sign of life.
 

@@ -29,10 +29,15 @@ class WorkerSettings(Settings):
 
 
 class LogSettings(Settings):
-    """The logs."""
+    """The logs, on standard output."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="LOG_LEVEL", description="least level that is logged"
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        "auto",
+        alias="LOG_FORMAT",
+        description="`json`, an object a line; `text`, for people; `auto` is `text` in a terminal and `json` elsewhere",
     )
 
 

@@ -40,7 +40,7 @@ class TelemetrySettings(Settings):
     service_name: str | None = Field(
         None,
         alias="OTEL_SERVICE_NAME",
-        description="what the process is called in traces and metrics; `orders-api`, or `orders-worker-` and its queue",
+        description="what the process is called in all it tells; `orders-api`, or `orders-worker-` and its queue",
     )
     endpoint: str | None = Field(
         None,

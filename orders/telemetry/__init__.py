@@ -65,12 +65,12 @@ class Telemetry:
             given["runtime"] = self.metrics.runtime
         return given
 
-    def watch_database(self, engine: Engine, pool: str) -> None:
-        """Tell of each statement, and of the connections; ``pool`` names them."""
+    def watch_database(self, engine: Engine, pool: str, waiting: Callable[[], int]) -> None:
+        """Tell of each statement, and of the connections: ``pool`` names them, ``waiting`` says how many want one."""
         if self.tracing:
             self.tracing.watch_database(engine)
         if self.metrics:
-            self.metrics.watch_database(engine, pool)
+            self.metrics.watch_database(engine, pool, waiting)
 
     @asynccontextmanager
     async def telling(self) -> AsyncIterator[None]:
@@ -78,7 +78,7 @@ class Telemetry:
         if self.metrics is None:
             yield
             return
-        async with self.metrics.bridge():
+        with self.metrics.bridge.carrying():
             yield
 
     def flush(self, patience: float = FLUSH) -> None:

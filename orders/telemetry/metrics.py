@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from temporalio.contrib.opentelemetry import MetricsExporter
 from temporalio.runtime import MetricBuffer, MetricBufferDurationFormat, Runtime, TelemetryConfig
 
 from orders.errors import InvalidSetting
 from orders.settings import TelemetrySettings
+from orders.telemetry.bridge import Bridge
+from orders.telemetry.native import LOGS
+from orders.telemetry.views import views
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -22,13 +25,16 @@ if TYPE_CHECKING:
 BUFFER = 50_000
 """How many of its own measurements Temporal's SDK keeps until they are fetched, which is done every second."""
 
+# Spans that are dropped are counted only where this says so; it is read when the first processor is made.
+os.environ.setdefault("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+
 
 @dataclass(frozen=True)
 class Metrics:
     """Where this process's metrics go."""
 
     provider: MeterProvider
-    buffer: MetricBuffer
+    bridge: Bridge
     runtime: Runtime
     server: Any = None
 
@@ -54,27 +60,30 @@ class Metrics:
             try:
                 server, _ = start_http_server(settings.prometheus_port, settings.prometheus_host, registry)
             except OSError as error:
-                where = f"{settings.prometheus_host}:{settings.prometheus_port}"
-                raise InvalidSetting(f"OTEL_EXPORTER_PROMETHEUS_PORT: {where}: {error.strerror}") from error
+                where = f"{settings.prometheus_host}:{settings.prometheus_port} ({error.strerror})"
+                advice = "choose another port, 0 takes any, or another OTEL_EXPORTER_PROMETHEUS_HOST"
+                raise InvalidSetting(f"OTEL_EXPORTER_PROMETHEUS_PORT: can't listen on {where}; {advice}") from error
         return cls.to(readers, resource, server)
 
     @classmethod
     def to(cls, readers: list[MetricReader], resource: Resource | None = None, server: Any = None) -> Metrics:
         """Hand metrics to readers."""
-        provider = MeterProvider(readers, resource or Resource.create(), shutdown_on_exit=False)
+        provider = MeterProvider(readers, resource or Resource.create(), shutdown_on_exit=False, views=views())
         metrics.set_meter_provider(provider)
         buffer = MetricBuffer(BUFFER, duration_format=MetricBufferDurationFormat.SECONDS)
-        return cls(provider, buffer, Runtime(telemetry=TelemetryConfig(metrics=buffer)), server)
+        # The name that the SDK would put on each is its own, and not that of this process.
+        telemetry = TelemetryConfig(metrics=buffer, logging=LOGS, attach_service_name=False)
+        return cls(provider, Bridge(buffer, provider), Runtime(telemetry=telemetry), server)
 
-    def bridge(self) -> AbstractAsyncContextManager[Any]:
-        """Fetch, every second, what Temporal's SDK has measured."""
-        return MetricsExporter(self.buffer, self.provider)
+    def watch_database(self, engine: Engine, pool: str, waiting: Callable[[], int]) -> None:
+        """Tell how many connections there are, how many are in use, and how many wait for one."""
+        from orders.telemetry.pool import watch_pool  # noqa: PLC0415
 
-    def watch_database(self, engine: Engine, pool: str) -> None:
-        """Tell how many connections there are, and how many are in use."""
+        watch_pool(engine, pool, waiting, self.provider)
 
     def flush(self) -> None:
         """Send what was measured."""
+        self.bridge.drain()
         self.provider.force_flush()
 
     def close(self) -> None:
@@ -82,3 +91,4 @@ class Metrics:
         self.provider.shutdown()
         if self.server:
             self.server.shutdown()
+            self.server.server_close()

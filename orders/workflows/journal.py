@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from orders.errors import StaleWrite
     from orders.model import Event, EventType, Origin, Said
     from orders.order import receive
+    from orders.workflows.tally import Tally
 
 STALE_REST, LONGEST_REST = timedelta(seconds=1), timedelta(hours=1)
 # No attempt limit: a database that is away makes an order wait, never go wrong.
@@ -35,12 +36,15 @@ class Journal:
         self._system, self._traceparent = Origin(trace_id=placed.trace_id), placed.traceparent
         customer = Origin(placed.actor, placed.trace_id)
         self.order, received = receive(placed.order_id, placed.details, placed.placed_at, customer)
+        self._tally = Tally(received)
         self._unwritten: list[Event] = [received]
         self._writing = asyncio.Lock()
 
     def tell(self, event: EventType, by: Said | None = None, /, at: datetime | None = None, **data: Any) -> None:
         """Make the next event; it is in the ledger after the next write."""
-        self._unwritten.append(self.order.record(event, at or workflow.now(), by or self._system, **data))
+        told = self.order.record(event, at or workflow.now(), by or self._system, **data)
+        self._tally.count(told, self.order.status)
+        self._unwritten.append(told)
 
     async def write(self, hold: Mapping[str, int] | None = None) -> dict[str, int | None]:
         """Write what was told, and hold these pieces of the stock for the order: all of them, or none.

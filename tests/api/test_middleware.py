@@ -23,7 +23,8 @@ from orders.ledger.engine import Database
 from orders.policy import Policy
 from orders.settings import ApiSettings, DatabaseSettings, load
 from tests.api.conftest import Api, services_of
-from tests.examples import body
+from tests.examples import body, new_id
+from tests.logged import logged
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 NOBODY = "ord_" + "0" * 24
@@ -123,14 +124,22 @@ async def test_how_an_order_gets_on_is_told_by_the_ledger_before_the_time_is_ove
         assert (answer.status_code, answer.json()["source"]) == (200, "ledger")
 
 
-async def test_a_request_is_in_the_log_without_what_was_looked_for(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
+async def test_a_request_is_in_the_log_without_what_was_looked_for(api: Api) -> None:
+    with logged() as log:
         answer = await api.http.get("/orders", params={"customer_email": "john@example.com"})
         await api.http.get("/healthz")
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "api.middleware"]
-    assert re.fullmatch(rf"GET '/orders': 200 after \d+ ms, trace {answer.headers['Trace-Id']}", line)
-    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpx2")]
-    assert "john" not in " ".join(ours)
+    (line,) = log.of("api.middleware")
+    assert re.fullmatch(r"GET '/orders': 200 after \d+ ms", line["message"])
+    assert line["trace_id"] == answer.headers["Trace-Id"]
+    assert "john" not in str([entry for entry in log.entries if not entry["logger"].startswith("httpx2")])
+
+
+async def test_a_request_about_an_order_names_it_in_the_log(idle_api: Api) -> None:
+    order_id = new_id()
+    with logged() as log:
+        for method in ("GET", "HEAD"):
+            await idle_api.http.request(method, f"/orders/{order_id}/events")
+    assert [line["order_id"] for line in log.of("api.middleware")] == [order_id, order_id]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/orders", "/orders/{id}", "/orders/{id}/events?wait=25"])

@@ -101,7 +101,7 @@ async def a_shop(
     transit: str = "0",
 ) -> AsyncIterator[Callable[[Policy], TracedApi]]:
     database = Database(load(DatabaseSettings, DATABASE_URL=database_url, DATABASE_POOL_SIZE=5))
-    telemetry.watch_database(database.engine, "ledger")
+    telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
     client = await connect(temporal, telemetry=telemetry)
     workers = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1, WORKER_CACHED_WORKFLOWS=cached)
     partners = load(PartnerSettings, CARRIER_TRANSIT=transit)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from orders.activities.ledger import LedgerActivities
 from orders.activities.payments import PaymentActivities
 from orders.activities.shipping import ShippingActivities
-from orders.contracts import Authorize, Capture, Refund, ShipOrder, Void
+from orders.contracts import Authorize, Capture, RecordEvents, Refund, ShipOrder, Void
 from orders.errors import PartnerUnavailable
-from orders.model import ShipmentStatus
+from orders.model import EventType, Origin, ShipmentStatus
 from orders.money import Money
+from orders.order import receive
 from tests.examples import DETAILS, HOME
-from tests.fakes import FakeCarrier, FakePayments, FakeWarehouse
+from tests.fakes import FakeCarrier, FakeLedger, FakePayments, FakeWarehouse
+from tests.logged import logged
 
 AUTHORIZE = Authorize("o:authorize:1", "o", Money(9999, "USD"), "tok_visa", capture=False)
 SHIP = ShipOrder("o:1", DETAILS.lines, HOME)
@@ -90,3 +94,21 @@ async def test_a_parcel_that_its_carrier_refuses_is_an_answer_and_not_an_error()
     answer = await ActivityEnvironment().run(ShippingActivities(FakeWarehouse(), carrier).dispatch, SHIP)
     assert (answer.dispatched, answer.refused) == (None, "the address is unknown")
     assert carrier.labels == {}
+
+
+def test_an_event_is_in_the_log_once_it_is_written_by_its_name_and_without_its_data() -> None:
+    now = datetime.now(UTC)
+    order, received = receive("ord_1", DETAILS, now, Origin("ann", "ab" * 16))
+    entry = RecordEvents(order, [received, order.record(EventType.VALIDATED, now)], "run", 3, hold={"MUG": 2})
+    ledger = FakeLedger(stock={"MUG": 1})
+    with logged() as log:
+        assert LedgerActivities(ledger).record(entry).free == {"MUG": 1}
+        assert log.entries == []
+        ledger.stock = {"MUG": 2}
+        LedgerActivities(ledger).record(entry)
+    first, second = log.entries
+    assert first["message"] == "received"
+    about = {name: second.get(name) for name in ("order_id", "event", "seq", "status", "trace_id")}
+    assert about == {"order_id": "ord_1", "event": "validated", "seq": 2, "status": "validated", "trace_id": None}
+    assert first["trace_id"] == "ab" * 16
+    assert "John" not in log.getvalue()

@@ -63,7 +63,7 @@ async def test_two_migrations_at_once_and_a_third_later_do_no_harm(empty_databas
     done = await asyncio.gather(*(asyncio.to_thread(migrate, empty_database) for _ in range(2)))
     done.append(await asyncio.to_thread(migrate, empty_database))
     assert [each.returncode for each in done] == [0, 0, 0], done
-    assert sum("Running upgrade" in each.stderr for each in done) == 1
+    assert sum("Running upgrade" in each.stdout for each in done) == 1
     database = Database(load(DatabaseSettings, DATABASE_URL=empty_database))
     with database.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())

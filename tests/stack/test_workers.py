@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -75,7 +76,9 @@ def test_workers_of_any_queues_share_a_process_that_drains_and_leaves_with_0(
         wait_for(f"working on queue {queue}", tmp_path / "log", process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    assert "drained" in (tmp_path / "log").read_text()
+    entries = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert entries[-1]["message"] == "drained"
+    assert {entry["service"] for entry in entries} == {f"orders-worker-{'-'.join(queues)}"}
 
 
 @pytest.mark.parametrize(

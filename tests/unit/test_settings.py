@@ -76,6 +76,7 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (AuthSettings, "AUTH_JWKS_REFRESH", "0"),
         (AuthSettings, "AUTH_NONE_I_MEAN_IT", "perhaps"),
         (LogSettings, "LOG_LEVEL", "loud"),
+        (LogSettings, "LOG_FORMAT", "xml"),
         (ClientSettings, "ORDERS_URL", "localhost:8000"),
     ],
 )
