@@ -110,7 +110,8 @@ class Processes:
         """End what the record says is left of a run that was killed."""
         try:
             left = json.loads(self.record.read_text())
-            ended = [entry["name"] for entry in left if _end(entry["pid"], entry["started"])]
+            # What uses a server before the server, for which it would wait.
+            ended = [entry["name"] for entry in reversed(left) if _end(entry["pid"], entry["started"])]
         except FileNotFoundError:
             return
         except (ValueError, TypeError, KeyError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import signal
 import sqlite3
 import sys
 import zlib
@@ -171,6 +172,8 @@ def main() -> int:
     parser.add_argument("--file", type=Path, required=True, help="where they are kept")
     wanted = parser.parse_args()
     spans = Spans(wanted.file)
+    # Uvicorn, once it has drained, sends itself the signal that told it to: that one is not to count.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(receiver(spans), host=HOST, port=wanted.port, log_level="warning", access_log=False)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run()
