@@ -1,4 +1,4 @@
-"""How PostgreSQL finds the pages of a list among a million orders."""
+"""How PostgreSQL finds the pages of a list, and the open orders, among a million."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, text
 
 from orders.ledger.engine import pg8000_url
+from orders.ledger.figures import FIGURES
 from orders.ledger.lists import OrderFilter, Position
 from orders.ledger.reader import listing
 from orders.model import OrderStatus
@@ -114,18 +115,32 @@ def test_without_its_index_a_list_would_cost_more(million: Engine, index: str, n
         connection.rollback()
 
 
+def test_the_figures_of_open_orders_are_read_by_an_index_and_cost_no_more_than_these(million: Engine) -> None:
+    with million.connect() as connection:
+        plan = plan_of(connection, FIGURES)
+    opened = ORDERS // 50 * 5 // 8
+    assert not any(node["Node Type"].endswith("Seq Scan") for node in nodes(plan))
+    # Each row may stand in a block of its own, and the index has some.
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 1.1 * opened
+
+
 def excesses(connection: Connection, wanted: OrderFilter, after: Position | None, at_most: int) -> list[str]:
     """What is too much in the plan of the statement that finds a page, and in the blocks that finding it reads."""
-    query = listing(wanted, after, PAGE).compile(connection, compile_kwargs={"render_postcompile": True})
-    parameters = tuple(query.params[name] for name in query.positiontup or ())
-    explained = connection.exec_driver_sql(f"explain (analyze, buffers, timing off, format json) {query}", parameters)
-    plan = list(nodes(explained.scalar_one()[0]["Plan"]))
+    plan = list(nodes(plan_of(connection, listing(wanted, after, PAGE))))
     found = ["Seq Scan" for node in plan if (node["Node Type"], node.get("Relation Name")) == ("Seq Scan", "orders")]
     sorted_rows = [node["Plans"][0]["Actual Rows"] for node in plan if node["Node Type"].endswith("Sort")]
     found += [f"Sort of {rows} rows" for rows in sorted_rows if rows > PAGE]
     page = next(node for node in plan if node["Node Type"] == "Limit")
     blocks = page["Shared Hit Blocks"] + page["Shared Read Blocks"]
     return found + [f"{blocks} blocks, not {at_most}"] * (blocks > at_most)
+
+
+def plan_of(connection: Connection, statement: Select[Any]) -> dict[str, Any]:
+    query = statement.compile(connection, compile_kwargs={"render_postcompile": True})
+    parameters = tuple(query.params[name] for name in query.positiontup or ())
+    explained = connection.exec_driver_sql(f"explain (analyze, buffers, timing off, format json) {query}", parameters)
+    found: dict[str, Any] = explained.scalar_one()[0]["Plan"]
+    return found
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -185,9 +185,10 @@ def test_who_waits_for_a_connection_is_who_waits_for_a_thread() -> None:
     for _ in range(3):
         database.threads.submit(work)
     begun.wait()
-    assert database.waiting == 2
+    waiting = database.waiting
     end.set()
     database.close()
+    assert waiting == 2
 
 
 def test_metrics_go_to_prometheus_and_to_a_collector_at_once(
