@@ -295,8 +295,9 @@ class OrderService:
             return
         about(order_id)
         # Nobody is refused for want of a link.
-        with suppress(DependencyUnavailable, Overloaded):
-            if placed := await self._ledger.traceparent(order_id):
+        with suppress(DependencyUnavailable, Overloaded, UnknownOrder):
+            placed = await self._ledger.traceparent(order_id) or (await self._memo(order_id)).traceparent
+            if placed:
                 link_to(placed)
 
     async def _outcome(self, update: WorkflowUpdateHandle[Any], patience: timedelta) -> bool:

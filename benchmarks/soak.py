@@ -34,6 +34,7 @@ PACE = {
     "CARRIER_LATENCY": "0.1",
     "CARRIER_TRANSIT": "8",
     "PAYMENT_TIMEOUT": "10",
+    "OTEL_SDK_DISABLED": "true",
 }
 """Orders take a while, so that there is something to listen to."""
 PATIENCE = 60.0
