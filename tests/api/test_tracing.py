@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from api.app import create_app
+from api.dependencies import Services
 from orders.ledger.engine import Database
 from orders.policy import Policy
 from orders.settings import (
@@ -71,9 +72,6 @@ class TracedApi(Api):
         return await self.until_span(trace_id, "CompleteWorkflow:OrderWorkflow")
 
 
-Shop = Callable[..., Awaitable[TracedApi]]
-
-
 @pytest.fixture(scope="module")
 def spans() -> InMemorySpanExporter:
     return InMemorySpanExporter()
@@ -85,6 +83,13 @@ def telemetry(spans: InMemorySpanExporter) -> Telemetry:
     assert telemetry.tracing
     trace.set_tracer_provider(telemetry.tracing.provider)
     return telemetry
+
+
+def http_of(services: Services, telemetry: Telemetry) -> httpx2.AsyncClient:
+    app = create_app(load(ApiSettings), services, telemetry=telemetry)
+    app.add_api_route("/broken", broken)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://api")
 
 
 async def broken() -> None:
@@ -111,10 +116,7 @@ async def a_shop(
             await running.enter_async_context(worker(client, queue, work(database, partners), workers))
 
         def open_with(policy: Policy) -> TracedApi:
-            app = create_app(load(ApiSettings), services_of(client, database, policy), telemetry=telemetry)
-            app.add_api_route("/broken", broken)
-            transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-            http = httpx2.AsyncClient(transport=transport, base_url="http://api")
+            http = http_of(services_of(client, database, policy), telemetry)
             running.push_async_callback(http.aclose)
             return TracedApi(http, exporter)
 
@@ -245,6 +247,24 @@ async def test_a_cancel_is_a_trace_of_its_own_linked_both_ways(patient_api: Trac
     assert linked_from(ours.named("HandleUpdate:cancel")) == [name_of(theirs.named("StartWorkflowUpdate:cancel")[0])]
     assert linked_from(ours.named("ValidateUpdate:cancel")) == linked_from(ours.named("HandleUpdate:cancel"))
     assert [(span.attributes or {})["order.id"] for span in theirs.named("StartWorkflowUpdate:cancel")] == [order_id]
+
+
+async def test_what_comes_before_the_orders_first_row_is_linked_to_it_too(
+    temporal_settings: TemporalSettings,
+    process_name: str,
+    database: Database,
+    telemetry: Telemetry,
+    spans: InMemorySpanExporter,
+) -> None:
+    # No worker runs there: the row is never written, and the cancel waits in vain.
+    there = temporal_settings.model_copy(update={"namespace": f"{process_name}-idle"})
+    client = await connect(there, telemetry=telemetry)
+    services = services_of(client, database, NO_REVIEW, timeout=timedelta(seconds=0.5))
+    async with http_of(services, telemetry) as http:
+        order_id, placed = await TracedApi(http, spans).placed()
+        answer = await http.post(f"/orders/{order_id}/cancel", json={"reason": "at once"})
+    cancel = trace_of(spans, answer.headers["Trace-Id"]).named("POST /orders/{order_id}/cancel")
+    assert linked_from(cancel) == [name_of(trace_of(spans, placed).named("POST /orders")[0])]
 
 
 async def test_a_carriers_webhook_is_linked_both_ways_too(travelling_api: TracedApi) -> None:
