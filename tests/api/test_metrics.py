@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx2
 import pytest
@@ -19,7 +20,7 @@ from orders.ledger.engine import Database
 from orders.ledger.figures import OPEN
 from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
 from orders.telemetry import Telemetry
-from orders.temporal import connect
+from orders.temporal import connect, queue_stats
 from tests.api.conftest import NO_REVIEW, Api, services_of
 from tests.metering import Meters, labels
 from workers.queues import QUEUES
@@ -103,10 +104,14 @@ async def test_no_metric_names_a_person_or_an_order(shop: Shop) -> None:
 async def test_the_shop_and_its_queues_are_asked_for_as_long_as_the_process_runs(
     shop: Shop,
 ) -> None:
-    async with gauged(shop.telemetry, shop.services.database, shop.services.client), asyncio.timeout(10):
-        while not (shop.meters.counts("orders.open") and shop.meters.counts("orders.queue.pollers")):  # noqa: ASYNC110
+    client, counts = shop.services.client, shop.meters.counts
+    async with asyncio.timeout(10):
+        # Workers that have just begun have not all asked for tasks yet, and gauges are read at once and then seldom.
+        while not all(queue.pollers for queue in await queue_stats(client, timedelta(seconds=5))):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    counts = shop.meters.counts
+    async with gauged(shop.telemetry, shop.services.database, client), asyncio.timeout(10):
+        while not (counts("orders.open") and counts("orders.queue.pollers")):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     assert len(counts("orders.open")) == len(OPEN)
     assert labels() in counts("orders.stuck").keys() & counts("orders.refunds.waiting").keys()
     assert labels() in counts("orders.oldest.open.age")
