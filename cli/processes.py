@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 DRAIN = 6.0
 """How long, in seconds, processes may take to stop before they are killed."""
+SERVERS = frozenset({"temporal", "spans"})
+"""What others use until they have stopped."""
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
 Say = Callable[[str], None]
@@ -110,8 +113,10 @@ class Processes:
         """End what the record says is left of a run that was killed."""
         try:
             left = json.loads(self.record.read_text())
-            # What uses a server before the server, for which it would wait.
-            ended = [entry["name"] for entry in reversed(left) if _end(entry["pid"], entry["started"])]
+            # What uses a server before the server, for which it would wait; the rest all at once.
+            servers = [entry for entry in left if entry["name"] in SERVERS]
+            rest = [entry for entry in left if entry["name"] not in SERVERS]
+            ended = _end(rest) + _end(servers)
         except FileNotFoundError:
             return
         except (ValueError, TypeError, KeyError):
@@ -134,18 +139,21 @@ class Processes:
         os.replace(draft, self.record)  # noqa: PTH105 - the step is what matters
 
 
-def _end(pid: int, started: float) -> bool:
-    """End a process that an earlier run left, unless its id now belongs to another."""
+def _end(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """End processes that an earlier run left, unless their ids now belong to others, and name them."""
+    found = {process: entry["name"] for entry in entries if (process := _that_was(entry["pid"], entry["started"]))}
+    for process in found:
+        process.terminate()
+    _, late = psutil.wait_procs(found, DRAIN)
+    for process in late:
+        process.kill()
+    psutil.wait_procs(late, DRAIN)
+    return list(found.values())
+
+
+def _that_was(pid: int, started: float) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
-        if abs(process.create_time() - started) > 1:
-            return False
-        process.terminate()
-        try:
-            process.wait(DRAIN)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(DRAIN)
+        return process if abs(process.create_time() - started) <= 1 else None
     except psutil.NoSuchProcess:
-        return False
-    return True
+        return None

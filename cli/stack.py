@@ -21,7 +21,7 @@ from temporalio.client import Client
 
 from cli.embedded import EmbeddedPostgres, free_port, is_free, temporal_command
 from cli.errors import StackError
-from cli.processes import Processes, Say
+from cli.processes import SERVERS, Processes, Say
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database, pg8000_url
@@ -39,8 +39,6 @@ from orders.temporal import connect, ping, queue_stats
 PATIENCE = 60.0
 """How long, in seconds, the stack may take to answer before it gives up."""
 
-SERVERS = ("temporal", "spans")
-"""The processes that others use to their end."""
 METRICS_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
 
 

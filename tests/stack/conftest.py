@@ -122,9 +122,30 @@ def alive(folder: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = Up(tmp_path_factory.mktemp("stack") / "data", {"REVIEW_TIMEOUT": "1"}).start()
+    """A running system, in which a review passes by itself."""
+    yield from _running(tmp_path_factory.mktemp("up") / "data", {"REVIEW_TIMEOUT": "1"})
+
+
+@pytest.fixture(scope="session")
+def reviewing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A running system, in which an order waits for a decision."""
+    yield from _running(tmp_path_factory.mktemp("reviewing") / "data", {"REVIEW_TIMEOUT": "3600"})
+
+
+def given_servers(database_url: str) -> dict[str, str]:
+    """The settings of a system that brings no servers of its own."""
+    return {
+        "DATABASE_URL": database_url,
+        "TEMPORAL_ADDRESS": os.environ["TESTS_TEMPORAL_ADDRESS"],
+        "TEMPORAL_NAMESPACE": f"{os.environ.get('PYTEST_XDIST_WORKER', 'master')}-stack",
+        "STACK_TEMPORAL_PORT": os.environ["TESTS_TEMPORAL_ADDRESS"].rpartition(":")[2],
+    }
+
+
+def _running(folder: Path, settings: dict[str, str]) -> Iterator[Up]:
+    running = Up(folder, settings).start()
     yield running
     if running.process.poll() is None:
         running.stop()

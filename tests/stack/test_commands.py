@@ -17,68 +17,63 @@ from tests.examples import body
 from tests.stack.conftest import ROOT, Up, environment, orders
 
 
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    running = Up(tmp_path_factory.mktemp("stack") / "data", {"REVIEW_TIMEOUT": "3600"}).start()
-    yield running
-    running.stop()
-
-
-def command(up: Up, *arguments: str, stdin: str | None = None) -> dict[str, Any]:
-    done = orders(*arguments, "--json", stdin=stdin, ORDERS_URL=up.url)
+def command(reviewing: Up, *arguments: str, stdin: str | None = None) -> dict[str, Any]:
+    done = orders(*arguments, "--json", stdin=stdin, ORDERS_URL=reviewing.url)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def test_an_order_is_placed_from_a_file_and_from_standard_input_and_shown(up: Up) -> None:
-    placed = command(up, "place", str(ROOT / "examples" / "order.json"))
+def test_an_order_is_placed_from_a_file_and_from_standard_input_and_shown(reviewing: Up) -> None:
+    placed = command(reviewing, "place", str(ROOT / "examples" / "order.json"))
     assert placed["total"] == "124.99"
-    shown = command(up, "show", placed["id"])
+    shown = command(reviewing, "show", placed["id"])
     assert shown["id"] == placed["id"]
     assert [event["seq"] for event in shown["events"]] == list(range(1, len(shown["events"]) + 1))
-    assert command(up, "place", "-", stdin=json.dumps(body()))["total"] == "99.99"
+    assert command(reviewing, "place", "-", stdin=json.dumps(body()))["total"] == "99.99"
 
 
-def test_an_order_is_sent_elsewhere_has_its_payment_cancelled_and_is_cancelled(up: Up) -> None:
-    placed = command(up, "place", "-", stdin=json.dumps(body()))
-    moved = command(up, "address", placed["id"], "--street", "1 Market St", "--city", "San Francisco", "--state", "CA")
+def test_an_order_is_sent_elsewhere_has_its_payment_cancelled_and_is_cancelled(reviewing: Up) -> None:
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body()))
+    moved = command(
+        reviewing, "address", placed["id"], "--street", "1 Market St", "--city", "San Francisco", "--state", "CA"
+    )
     assert moved["shipping_address"]["street"] == "1 Market St"
-    assert command(up, "cancel-payment", placed["id"], "--reason", "wrong card")["payment"]["captured"] == "0.00"
-    assert command(up, "cancel", placed["id"], "--reason", "ordered twice")["status"] == "cancelled"
-    done = orders("watch", placed["id"], "--json", ORDERS_URL=up.url)
+    assert command(reviewing, "cancel-payment", placed["id"], "--reason", "wrong card")["payment"]["captured"] == "0.00"
+    assert command(reviewing, "cancel", placed["id"], "--reason", "ordered twice")["status"] == "cancelled"
+    done = orders("watch", placed["id"], "--json", ORDERS_URL=reviewing.url)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["type"] for event in events][-3:] == ["payment_cancel_requested", "cancel_requested", "cancelled"]
 
 
-def test_an_order_in_review_is_approved_or_rejected_and_its_progress_says_for_what_it_waits(up: Up) -> None:
-    placed = command(up, "place", "-", stdin=json.dumps(body()))
-    up.until(placed["id"], "in_review")
-    progress = command(up, "progress", placed["id"])
+def test_an_order_in_review_is_approved_or_rejected_and_its_progress_says_for_what_it_waits(reviewing: Up) -> None:
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body()))
+    reviewing.until(placed["id"], "in_review")
+    progress = command(reviewing, "progress", placed["id"])
     assert (progress["step"], progress["waits_for"], progress["source"]) == (
         "review",
         "a decision: approve or reject",
         "workflow",
     )
-    shown = orders("progress", placed["id"], ORDERS_URL=up.url).stdout
+    shown = orders("progress", placed["id"], ORDERS_URL=reviewing.url).stdout
     assert "waits for" in shown
-    assert command(up, "approve", placed["id"], "--note", "known customer")["id"] == placed["id"]
-    assert up.until(placed["id"], "completed")["payment"]["captured"] == "99.99"
-    other = command(up, "place", "-", stdin=json.dumps(body()))
-    up.until(other["id"], "in_review")
-    assert command(up, "reject", other["id"], "--note", "a fraud")["status"] == "rejected"
-    assert "a fraud" in orders("show", other["id"], ORDERS_URL=up.url).stdout
+    assert command(reviewing, "approve", placed["id"], "--note", "known customer")["id"] == placed["id"]
+    assert reviewing.until(placed["id"], "completed")["payment"]["captured"] == "99.99"
+    other = command(reviewing, "place", "-", stdin=json.dumps(body()))
+    reviewing.until(other["id"], "in_review")
+    assert command(reviewing, "reject", other["id"], "--note", "a fraud")["status"] == "rejected"
+    assert "a fraud" in orders("show", other["id"], ORDERS_URL=reviewing.url).stdout
 
 
-def test_the_trace_of_an_order_is_drawn_written_as_a_page_and_given_to_programs(up: Up, tmp_path: Path) -> None:
-    placed = up.post(body())
-    httpx2.post(f"{up.url}/orders/{placed['id']}/cancel", json={}, trust_env=False).raise_for_status()
-    events = up.get(f"/orders/{placed['id']}/events")["data"]
+def test_the_trace_of_an_order_is_drawn_written_as_a_page_and_given_to_programs(reviewing: Up, tmp_path: Path) -> None:
+    placed = reviewing.post(body())
+    httpx2.post(f"{reviewing.url}/orders/{placed['id']}/cancel", json={}, trust_env=False).raise_for_status()
+    events = reviewing.get(f"/orders/{placed['id']}/events")["data"]
     for trace_id, last in ((events[0]["trace_id"], "Complete"), (events[-1]["trace_id"], "POST")):
         # A process tells of its spans a moment after they have ended.
-        while last not in httpx2.get(f"{up.traces_url}/traces/{trace_id}", trust_env=False).text:
+        while last not in httpx2.get(f"{reviewing.traces_url}/traces/{trace_id}", trust_env=False).text:
             time.sleep(0.05)
-    file, to = tmp_path / "trace.html", {"ORDERS_URL": up.url, "ORDERS_TRACES_URL": up.traces_url}
+    file, to = tmp_path / "trace.html", {"ORDERS_URL": reviewing.url, "ORDERS_TRACES_URL": reviewing.traces_url}
     told = json.loads(orders("trace", placed["id"], "--html", str(file), "--json", **to).stdout)
     assert told["id"] == placed["id"]
     assert {"POST /orders", "POST /orders/{order_id}/cancel"} <= {span["name"] for span in told["spans"]}
@@ -90,50 +85,50 @@ def test_the_trace_of_an_order_is_drawn_written_as_a_page_and_given_to_programs(
     )
 
 
-def test_an_order_that_is_short_of_something_is_amended(up: Up) -> None:
+def test_an_order_that_is_short_of_something_is_amended(reviewing: Up) -> None:
     items = [{"sku": "ABC123", "qty": 1, "price": 99.99}, {"sku": "GONE", "qty": 2, "price": 5}]
-    placed = command(up, "place", "-", stdin=json.dumps(body(items=items)))
-    up.until(placed["id"], "in_review")
-    command(up, "approve", placed["id"])
-    up.until(placed["id"], "awaiting_customer")
-    assert "0 of 2 GONE" in orders("show", placed["id"], ORDERS_URL=up.url).stdout
-    wrong = orders("amend", placed["id"], "GONE", "--json", ORDERS_URL=up.url)
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body(items=items)))
+    reviewing.until(placed["id"], "in_review")
+    command(reviewing, "approve", placed["id"])
+    reviewing.until(placed["id"], "awaiting_customer")
+    assert "0 of 2 GONE" in orders("show", placed["id"], ORDERS_URL=reviewing.url).stdout
+    wrong = orders("amend", placed["id"], "GONE", "--json", ORDERS_URL=reviewing.url)
     assert (wrong.returncode, json.loads(wrong.stdout)["detail"]) == (
         2,
         "GONE is no quantity: write SKU=QTY, as in ABC123=2",
     )
-    assert command(up, "amend", placed["id"], "GONE=0")["total"] == "99.99"
-    up.until(placed["id"], "completed")
+    assert command(reviewing, "amend", placed["id"], "GONE=0")["total"] == "99.99"
+    reviewing.until(placed["id"], "completed")
 
 
-def test_people_get_a_picture_of_an_order_and_of_its_trail(up: Up) -> None:
-    placed = command(up, "place", "-", stdin=json.dumps(body()))
-    command(up, "cancel", placed["id"])
-    shown = orders("show", placed["id"], ORDERS_URL=up.url).stdout
+def test_people_get_a_picture_of_an_order_and_of_its_trail(reviewing: Up) -> None:
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body()))
+    command(reviewing, "cancel", placed["id"])
+    shown = orders("show", placed["id"], ORDERS_URL=reviewing.url).stdout
     assert "John Doe <john@example.com>" in shown
     assert "cancel_requested" in shown
-    watched = orders("watch", placed["id"], ORDERS_URL=up.url).stdout
+    watched = orders("watch", placed["id"], ORDERS_URL=reviewing.url).stdout
     assert "the order is cancelled" in watched
 
 
-def test_a_refusal_is_told_with_its_reason_for_people_and_for_programs(up: Up) -> None:
-    placed = command(up, "place", "-", stdin=json.dumps(body()))
-    done = orders("retry-payment", placed["id"], "tok_amex", ORDERS_URL=up.url)
+def test_a_refusal_is_told_with_its_reason_for_people_and_for_programs(reviewing: Up) -> None:
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body()))
+    done = orders("retry-payment", placed["id"], "tok_amex", ORDERS_URL=reviewing.url)
     assert done.returncode == 1
     assert "Refused: the order is in_review: it waits for no other payment method, or not any more" in done.stderr
-    done = orders("retry-payment", placed["id"], "tok_amex", "--json", ORDERS_URL=up.url)
+    done = orders("retry-payment", placed["id"], "tok_amex", "--json", ORDERS_URL=reviewing.url)
     assert json.loads(done.stdout)["status"] == 409
 
 
-def test_a_bad_order_names_its_fields(up: Up) -> None:
-    done = orders("place", "-", stdin=json.dumps(body(items=[])), ORDERS_URL=up.url)
+def test_a_bad_order_names_its_fields(reviewing: Up) -> None:
+    done = orders("place", "-", stdin=json.dumps(body(items=[])), ORDERS_URL=reviewing.url)
     assert done.returncode == 1
     assert "#/items: " in done.stderr
 
 
 @pytest.mark.parametrize("order_id", ["nobody", "../healthz", "a b", "x?y"])
-def test_an_unknown_order_is_not_found(up: Up, order_id: str) -> None:
-    done = orders("show", order_id, ORDERS_URL=up.url)
+def test_an_unknown_order_is_not_found(reviewing: Up, order_id: str) -> None:
+    done = orders("show", order_id, ORDERS_URL=reviewing.url)
     assert done.returncode == 1
     assert "Not found" in done.stderr
 
@@ -148,20 +143,20 @@ def test_an_unknown_order_is_not_found(up: Up, order_id: str) -> None:
         (["place", "examples/order.json", "--key", "clé"], "printable ASCII"),
     ],
 )
-def test_a_wrong_parameter_or_key_is_named(up: Up, arguments: list[str], named: str) -> None:
-    done = orders(*arguments, ORDERS_URL=up.url)
+def test_a_wrong_parameter_or_key_is_named(reviewing: Up, arguments: list[str], named: str) -> None:
+    done = orders(*arguments, ORDERS_URL=reviewing.url)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert named in done.stderr
 
 
-def test_orders_are_listed_with_their_whole_ids(up: Up) -> None:
-    placed = up.post(body())
-    assert placed["id"] in orders("list", "--most", "3", ORDERS_URL=up.url).stdout
-    assert "payments" in orders("stats", ORDERS_URL=up.url).stdout
+def test_orders_are_listed_with_their_whole_ids(reviewing: Up) -> None:
+    placed = reviewing.post(body())
+    assert placed["id"] in orders("list", "--most", "3", ORDERS_URL=reviewing.url).stdout
+    assert "payments" in orders("stats", ORDERS_URL=reviewing.url).stdout
 
 
-def test_what_is_not_the_api_is_said_not_to_be(up: Up) -> None:
-    page = next(line.split()[-1] for line in up.output.splitlines() if line.startswith("Temporal's page"))
+def test_what_is_not_the_api_is_said_not_to_be(reviewing: Up) -> None:
+    page = next(line.split()[-1] for line in reviewing.output.splitlines() if line.startswith("Temporal's page"))
     done = orders("show", "x", ORDERS_URL=page)
     assert done.returncode == 1
     assert "is not the API of orders" in done.stderr
@@ -178,13 +173,13 @@ def test_every_error_is_json_for_programs(arguments: tuple[str, ...]) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_an_output_that_is_full_is_one_line(up: Up, as_json: list[str], unbuffered: str) -> None:
-    placed = command(up, "place", "-", stdin=json.dumps(body()))
+def test_an_output_that_is_full_is_one_line(reviewing: Up, as_json: list[str], unbuffered: str) -> None:
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body()))
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", "show", placed["id"], *as_json],
             cwd=ROOT,
-            env=environment(ORDERS_URL=up.url, PYTHONUNBUFFERED=unbuffered),
+            env=environment(ORDERS_URL=reviewing.url, PYTHONUNBUFFERED=unbuffered),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -195,9 +190,9 @@ def test_an_output_that_is_full_is_one_line(up: Up, as_json: list[str], unbuffer
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
-def test_a_terminal_without_a_letter_shows_its_code(up: Up) -> None:
-    placed = command(up, "place", "-", stdin=json.dumps(body(customer_name="Zoë 東京")))
-    done = orders("show", placed["id"], ORDERS_URL=up.url, PYTHONIOENCODING="ascii")
+def test_a_terminal_without_a_letter_shows_its_code(reviewing: Up) -> None:
+    placed = command(reviewing, "place", "-", stdin=json.dumps(body(customer_name="Zoë 東京")))
+    done = orders("show", placed["id"], ORDERS_URL=reviewing.url, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "Zo\\xeb" in done.stdout
 

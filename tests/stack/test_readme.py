@@ -7,24 +7,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.examples import body
-from tests.stack.conftest import ROOT, Up
+from tests.stack.conftest import ROOT, Up, given_servers
 
 BLOCKS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 API_PAGE = (ROOT / "docs" / "api.md").read_text()
 OPERATIONS_PAGE = (ROOT / "docs" / "operations.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = Up(tmp_path_factory.mktemp("readme") / "data", {"REVIEW_TIMEOUT": "4"}).start()
-    yield running
-    running.stop()
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -43,13 +35,18 @@ def test_a_block_of_the_readme_does_what_it_says(up: Up, block: str) -> None:
     assert '"status":"received"' in done.stdout or "the order is completed" in done.stdout
 
 
-def test_the_block_that_signs_a_carrier_s_message_does_what_it_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_block_that_signs_a_carrier_s_message_does_what_it_says(tmp_path: Path, database_url: str) -> None:
     secret = "what the carrier signs with"
     (block,) = re.findall(
         r"<!-- run with a secret -->\n```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL
     )
-    settings = {"REVIEW_MODE": "off", "CARRIER_TRANSIT": "P9D", "CARRIER_WEBHOOK_SECRETS": secret}
-    up = Up(tmp_path_factory.mktemp("signed") / "data", settings).start()
+    settings = {
+        **given_servers(database_url),
+        "REVIEW_MODE": "off",
+        "CARRIER_TRANSIT": "P9D",
+        "CARRIER_WEBHOOK_SECRETS": secret,
+    }
+    up = Up(tmp_path / "data", settings).start()
     try:
         placed = up.post(body())
         up.until(placed["id"], "shipped")
@@ -67,19 +64,12 @@ def test_the_block_that_signs_a_carrier_s_message_does_what_it_says(tmp_path_fac
         up.stop()
 
 
-@pytest.fixture(scope="module")
-def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = Up(tmp_path_factory.mktemp("api") / "data", {"REVIEW_MODE": "required"}).start()
-    yield running
-    running.stop()
-
-
 def test_with_the_page_of_the_api_and_curl_one_places_follows_changes_reviews_and_cancels_an_order(
-    reviewed: Up,
+    reviewing: Up,
 ) -> None:
     script = "\n".join(re.findall(r"<!-- run -->\n```sh\n(.*?)```", API_PAGE, re.DOTALL))
     said = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", reviewed.url)],
+        ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", reviewing.url)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -92,10 +82,10 @@ def test_with_the_page_of_the_api_and_curl_one_places_follows_changes_reviews_an
     assert "urn:order-lifecycle:problem" not in said
 
 
-def test_the_client_does_what_the_page_of_the_api_says(reviewed: Up) -> None:
+def test_the_client_does_what_the_page_of_the_api_says(reviewing: Up) -> None:
     (script,) = re.findall(r"<!-- run as Python -->\n```python\n(.*?)```", API_PAGE, re.DOTALL)
     said = subprocess.run(
-        [sys.executable, "-c", script.replace("http://127.0.0.1:8000", reviewed.url)],
+        [sys.executable, "-c", script.replace("http://127.0.0.1:8000", reviewing.url)],
         cwd=ROOT,
         capture_output=True,
         text=True,

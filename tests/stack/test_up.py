@@ -23,7 +23,7 @@ from cli.demonstration import Demonstration
 from cli.waterfall import GOES_ON
 from orders.ledger.engine import pg8000_url
 from tests.examples import body
-from tests.stack.conftest import Up, alive, orders
+from tests.stack.conftest import Up, alive, given_servers, orders
 
 
 def test_three_orders_are_delivered(up: Up) -> None:
@@ -159,14 +159,7 @@ def test_what_is_in_the_way_is_one_line_that_names_the_setting(
 
 
 def test_given_servers_are_used_instead_of_embedded_ones(tmp_path: Path, database_url: str) -> None:
-    settings = {
-        "DATABASE_URL": database_url,
-        "TEMPORAL_ADDRESS": os.environ["TESTS_TEMPORAL_ADDRESS"],
-        "TEMPORAL_NAMESPACE": f"{os.environ.get('PYTEST_XDIST_WORKER', 'master')}-stack",
-        "STACK_TEMPORAL_PORT": os.environ["TESTS_TEMPORAL_ADDRESS"].rpartition(":")[2],
-        "REVIEW_TIMEOUT": "0",
-    }
-    up = Up(tmp_path / "data", settings).start()
+    up = Up(tmp_path / "data", {**given_servers(database_url), "REVIEW_TIMEOUT": "0"}).start()
     up.until(up.post(body())["id"], "completed")
     assert not (up.folder / "postgres").exists()
     assert up.stop() < 15
@@ -180,17 +173,16 @@ def short_folder() -> Iterator[Path]:
 
 
 def test_the_demonstration_delivers_an_order_and_leaves_nothing(short_folder: Path) -> None:
-    for _ in range(2):
-        done = orders("demo", REVIEW_TIMEOUT="1", TMPDIR=str(short_folder))
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "the order is delivered" in done.stdout
-        assert re.search("review_started.*payment_captured.*delivered.*audit trail", done.stdout, re.DOTALL)
-        waterfall = done.stdout.partition("where its time went")[2]
-        parts = ("POST /orders → 201", "OrderWorkflow", "authorize", "INSERT INTO simulator", "ShippingWorkflow", "█")
-        assert [part for part in parts if part not in waterfall] == [], waterfall
-        assert GOES_ON not in waterfall
-        assert alive(short_folder) == []
-        assert list(short_folder.glob("orders-demo-*")) == []
+    done = orders("demo", REVIEW_TIMEOUT="1", TMPDIR=str(short_folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the order is delivered" in done.stdout
+    assert re.search("review_started.*payment_captured.*delivered.*audit trail", done.stdout, re.DOTALL)
+    waterfall = done.stdout.partition("where its time went")[2]
+    parts = ("POST /orders → 201", "OrderWorkflow", "authorize", "INSERT INTO simulator", "ShippingWorkflow", "█")
+    assert [part for part in parts if part not in waterfall] == [], waterfall
+    assert GOES_ON not in waterfall
+    assert alive(short_folder) == []
+    assert list(short_folder.glob("orders-demo-*")) == []
 
 
 def test_a_folder_too_deep_for_a_socket_is_one_line_that_names_the_option(short_folder: Path) -> None:
