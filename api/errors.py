@@ -16,8 +16,10 @@ from starlette.routing import compile_path
 from api.auth import Forbidden, IssuerUnavailable, Unauthenticated
 from api.problems import RETRY_AFTER, problem, problem_of_status
 from api.schemas import FieldProblem
+from api.tracing import path_of
 from orders import deadline
 from orders.errors import DependencyUnavailable, Forged, OrderError, Overloaded, Refused
+from orders.telemetry.failures import record
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +162,6 @@ def _what_now(request: Request) -> str:
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:
     """Answer an error that nobody has thought of."""
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    get_current_span().record_exception(error)
+    logger.error("%s %s failed", request.method, path_of(request.scope), exc_info=error)
+    record(error, get_current_span())
     return problem(request, "internal", "it has been logged under the trace id")

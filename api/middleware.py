@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import unexpected
 from api.problems import TRACE_HEADER, problem
-from api.tracing import PROBES, without_values
+from api.tracing import PROBES, order_in, path_of, without_values
 from orders.deadline import Deadline, within
 from orders.telemetry.context import context_of
 
@@ -54,12 +54,12 @@ class Traced:
                 # Without what is asked for: it may name a customer.
                 level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
                 took = 1000 * (time.monotonic() - begun)
-                said = (scope["method"], scope["path"], message["status"], took)
-                about = {"order_id": asked.get("path_params", {}).get("order_id")}
-                logger.log(level, "%s %r: %d after %.0f ms", *said, extra=about)
+                said = (scope["method"], path_of(scope), message["status"], took)
+                about = {"order_id": order_in(asked)}
+                logger.log(level, "%s %s: %d after %.0f ms", *said, extra=about)
             await send(message)
 
-        with trace.use_span(span):
+        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             await self._app(asked, receive, named)
 
 

@@ -8,7 +8,6 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import KeyReused, Stale, UnknownOrder
+from api.links import Links
 from orders.contracts import (
     KEY_REUSED,
     ORDER_MEMO,
@@ -55,7 +55,7 @@ from orders.ledger.reader import LedgerReader, Trail
 from orders.model import FINAL, Origin, Said, ShipmentStatus
 from orders.order import Order, receive
 from orders.policy import Policy
-from orders.telemetry.context import about, is_recording, link_to, traceparent
+from orders.telemetry.context import about, traceparent
 from orders.temporal import AWAY
 from orders.workflows.order import OrderWorkflow
 from orders.workflows.refusal import RefusalWorkflow
@@ -97,6 +97,7 @@ class OrderService:
         self._ledger = ledger
         self._policy = policy
         self._timeout = timeout
+        self._links = Links(self._placed_in)
 
     @property
     def _patience(self) -> timedelta:
@@ -110,10 +111,10 @@ class OrderService:
             DependencyUnavailable: Temporal can't be reached, or, where there is a key, PostgreSQL.
         """
         order_id = f"ord_{_digest(caller.actor, key) if key else secrets.token_hex(12)}"
+        about(order_id)
         # Temporal forgets an order some time after its end, the ledger does not: it is asked first.
         if key and (before := await self._ledger.details_as_placed(order_id)):
             return await self._place_again(order_id, before, details)
-        about(order_id)
         placed = PlaceOrder(
             order_id, details, datetime.now(UTC), caller.actor, self._policy, caller.trace_id, traceparent()
         )
@@ -137,8 +138,8 @@ class OrderService:
     async def _place_again(self, order_id: str, before: OrderDetails, now: OrderDetails) -> Placed:
         if before != now:
             raise KeyReused(f"another order was placed with it, {order_id}: take a new key for a new order")
-        await self._link(order_id)
-        return Placed(await self.get(order_id), is_repeat=True)
+        async with self._links.to(order_id):
+            return Placed(await self.get(order_id), is_repeat=True)
 
     async def get(self, order_id: str) -> Order:
         """Return an order: from the ledger, or from Temporal while its first row is not yet written.
@@ -171,8 +172,11 @@ class OrderService:
             KeyReused: the message's key came with another message to this order.
             DependencyUnavailable: PostgreSQL or Temporal can't be reached, or no worker answers.
         """
+        async with self._links.to(order_id):
+            return await self._tell(order_id, message)
+
+    async def _tell(self, order_id: str, message: Message) -> Told:
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-        await self._link(order_id)
         settled = True
         try:
             update = await self._ask_temporal(
@@ -221,14 +225,15 @@ class OrderService:
             Refused: its journey has not begun.
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
+        order_id = shipment_id.rpartition(":")[0]
         handle = self._client.get_workflow_handle_for(ShippingWorkflow.run, shipment_workflow_id(shipment_id))
-        await self._link(shipment_id.rpartition(":")[0])
         try:
-            await self._ask_temporal(
-                lambda: handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._patience)
-            )
+            async with self._links.to(order_id):
+                await self._ask_temporal(
+                    lambda: handle.signal(ShippingWorkflow.carrier_event, event, rpc_timeout=self._patience)
+                )
         except _NotRunning as error:
-            order = await self.get(shipment_id.rpartition(":")[0])
+            order = await self.get(order_id)
             found = next((shipment for shipment in order.shipments if shipment.id == shipment_id), None)
             if found is None:
                 raise UnknownOrder(shipment_id, "parcel") from error
@@ -247,11 +252,11 @@ class OrderService:
             DependencyUnavailable: PostgreSQL or Temporal can't be reached.
         """
         handle: OrderHandle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
-        await self._link(order_id)
         try:
-            await self._ask_temporal(
-                lambda: handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._patience)
-            )
+            async with self._links.to(order_id):
+                await self._ask_temporal(
+                    lambda: handle.signal(OrderWorkflow.payment_noticed, notice, rpc_timeout=self._patience)
+                )
         except _NotRunning:
             order = await self.get(order_id)
             reason = f"the order is {order.status}: {notice.kind} changes nothing"
@@ -289,16 +294,8 @@ class OrderService:
             )
         )
 
-    async def _link(self, order_id: str) -> None:
-        """Link what is asked here to the trace in which the order was placed; the workflow links back."""
-        if not is_recording():
-            return
-        about(order_id)
-        # Nobody is refused for want of a link.
-        with suppress(DependencyUnavailable, Overloaded, UnknownOrder):
-            placed = await self._ledger.traceparent(order_id) or (await self._memo(order_id)).traceparent
-            if placed:
-                link_to(placed)
+    async def _placed_in(self, order_id: str) -> str | None:
+        return await self._ledger.traceparent(order_id) or (await self._memo(order_id)).traceparent
 
     async def _outcome(self, update: WorkflowUpdateHandle[Any], patience: timedelta) -> bool:
         """Wait for what comes of a message that was accepted; False if that is not known in time."""

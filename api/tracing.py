@@ -12,7 +12,9 @@ from opentelemetry.trace import Span
 from orders.telemetry import Telemetry
 
 PROBES = frozenset({"/healthz", "/readyz"})
-_VALUES = re.compile(r"=[^&]*")
+HIDDEN = "REDACTED"
+_ORDER = re.compile(r"ord_[0-9a-f]{24}", re.ASCII)
+_OURS = re.compile(rf"[a-z_-]{{0,24}}(\.[a-z]{{2,5}})?|{_ORDER.pattern}", re.ASCII)
 
 
 def of_requests(telemetry: Telemetry) -> TelemetryConfig:
@@ -33,12 +35,29 @@ def of_requests(telemetry: Telemetry) -> TelemetryConfig:
 
 
 def without_values(span: Span, scope: MutableMapping[str, Any]) -> None:
-    """Keep of a query the names: who looks for the orders of a customer says their email.
+    """Keep of an address what it has of our own: who looks for the orders of a customer says their email.
 
     OpenTelemetry has such values replaced by ``REDACTED`` (Semantic conventions, "Attributes: URL").
     """
+    span.set_attribute("url.path", path_of(scope))
     if query := scope.get("query_string"):
-        span.set_attribute("url.query", _VALUES.sub("=REDACTED", query.decode("latin-1")))
+        names = (part.partition("=")[0] for part in query.decode("latin-1").split("&"))
+        span.set_attribute("url.query", "&".join(f"{_ours(name)}={HIDDEN}" for name in names))
+
+
+def path_of(scope: MutableMapping[str, Any]) -> str:
+    """Give the path of a request without what is neither of ours, a word in lower case, nor an order's id."""
+    return "/".join(map(_ours, scope["path"].split("/")))
+
+
+def order_in(scope: MutableMapping[str, Any]) -> str | None:
+    """Give the id of the order that the path names, if it can be one."""
+    found = _ORDER.search(scope["path"])
+    return found[0] if found else None
+
+
+def _ours(part: str) -> str:
+    return part if _OURS.fullmatch(part) else HIDDEN
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:

@@ -106,9 +106,11 @@ def collecting() -> Iterator[str]:
     """Run a collector that takes everything and keeps nothing, in a process of its own; give its address."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.sink", str(port)])
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def report(runs: dict[str, list[Run]], command: str, load: tuple[float, float, float]) -> str:

@@ -19,6 +19,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from orders.contracts import order_of_workflow
 from orders.errors import DependencyUnavailable, PartnerMisuse, PartnerUnavailable, StaleWrite
 from orders.settings import LogSettings, TelemetrySettings, load
+from orders.telemetry.failures import message_of, stack_of
 from orders.telemetry.native import LOGS
 
 EXPECTED = (DependencyUnavailable, PartnerMisuse, PartnerUnavailable, StaleWrite)
@@ -84,7 +85,7 @@ class Json(JsonFormatter):
             **known(record),
         )
         if error := _error_of(record):
-            log_data.update(error=f"{type(error).__name__}: {error}", stack=message_dict["exc_info"])
+            log_data.update(error=f"{type(error).__name__}: {message_of(error)}", stack=stack_of(error))
 
 
 class Text(logging.Formatter):
@@ -95,6 +96,10 @@ class Text(logging.Formatter):
     def __init__(self, dims: bool) -> None:
         super().__init__("%(asctime)s")
         self._ids = "  \x1b[2m{}\x1b[0m" if dims else "  {}"
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - it is logging's own name
+        """Write the stack of an unexpected error."""
+        return stack_of(ei[1])
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - it is logging's own name
         """Write the line."""

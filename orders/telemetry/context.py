@@ -19,6 +19,11 @@ def traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
+def is_on() -> bool:
+    """Say whether this process tells what it does; it does so from its start or never."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def is_recording() -> bool:
     """Say whether anybody keeps what is done now."""
     return trace.get_current_span().is_recording()

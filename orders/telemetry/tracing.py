@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 from temporalio import activity
 from temporalio.contrib.opentelemetry import TracingInterceptor
@@ -69,7 +70,10 @@ class Tracing:
         provider = TracerProvider(sampler, resource, shutdown_on_exit=False, span_limits=limits)
         provider.add_span_processor(Marking())
         provider.add_span_processor(processor)
-        return cls(provider, TracingInterceptor(provider.get_tracer("temporalio")), settings.sql_comments)
+        interceptor = TracingInterceptor(provider.get_tracer("temporalio"))
+        # Without baggage: what our callers say to each other would be kept in the order's history, again at each step.
+        interceptor.text_map_propagator = TraceContextTextMapPropagator()
+        return cls(provider, interceptor, settings.sql_comments)
 
     def watch_database(self, engine: Engine) -> None:
         """Make a span of each statement; in autocommit, as the ledger has it, its time includes the commit."""
@@ -103,8 +107,10 @@ class Asked(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Decide about a span that begins."""
-        has_parent = trace.get_current_span(parent_context).get_span_context().is_valid
-        if kind is SpanKind.CLIENT and not has_parent:
+        parent = trace.get_current_span(parent_context).get_span_context()
+        # A probe, too, has a span; but that one only has a name.
+        is_asked = parent.is_valid and (parent.is_remote or parent.trace_flags.sampled)
+        if kind is SpanKind.CLIENT and not is_asked:
             return SamplingResult(Decision.DROP)
         return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 

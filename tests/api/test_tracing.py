@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,7 @@ from opentelemetry.trace import StatusCode
 
 from api.app import create_app
 from api.dependencies import Services
+from orders.contracts import order_workflow_id
 from orders.ledger.engine import Database
 from orders.policy import Policy
 from orders.settings import (
@@ -35,9 +37,40 @@ from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
 from tests.api.conftest import NO_REVIEW, Api, services_of, signed
 from tests.examples import body
+from tests.logged import logged
 from tests.spans import PLACED, Spans, as_text, linked_from, name_of, trace_of
 from workers.queues import QUEUES
 from workers.runner import worker
+
+ATTEMPT = """      RunActivity:authorize
+        payment provider authorize
+          INSERT
+"""
+WRITE = """    StartActivity:record
+      RunActivity:record
+        WITH
+"""
+CANCEL = """POST /orders/{order_id}/cancel
+  StartWorkflowUpdate:cancel
+  SELECT
+  SELECT"""
+CANCELLED = f"""POST /orders
+  StartWorkflow:OrderWorkflow
+    RunWorkflow:OrderWorkflow
+{WRITE}    ValidateUpdate:cancel
+    HandleUpdate:cancel
+{WRITE}{WRITE}    CompleteWorkflow:OrderWorkflow"""
+WEBHOOK = """POST /webhooks/carrier
+  SignalWorkflow:carrier_event
+  SELECT"""
+PARCEL_ENDS = "      CompleteWorkflow:ShippingWorkflow\n"
+TRAVELLED = PLACED.replace(
+    PARCEL_ENDS,
+    f"""      SignalExternalWorkflow:shipment_reported
+      HandleSignal:carrier_event
+{PARCEL_ENDS}    HandleSignal:shipment_reported
+{WRITE}""",
+)
 
 
 @dataclass
@@ -230,7 +263,9 @@ async def test_routes_are_named_by_their_template(api: TracedApi) -> None:
 
 async def test_each_attempt_of_a_call_is_a_span_and_says_why_it_failed(api: TracedApi) -> None:
     _, trace_id = await api.placed(payment_method="tok_answer_lost")
-    attempts = (await api.whole(trace_id)).named("RunActivity:authorize")
+    spans = await api.whole(trace_id)
+    assert spans.tree == PLACED.replace(ATTEMPT, 2 * ATTEMPT)
+    attempts = spans.named("RunActivity:authorize")
     assert [(span.attributes or {})["attempt"] for span in attempts] == [1, 2]
     assert [span.status.status_code for span in attempts] == [StatusCode.ERROR, StatusCode.UNSET]
     assert "answer got lost" in str(attempts[0].status.description)
@@ -243,6 +278,8 @@ async def test_a_cancel_is_a_trace_of_its_own_linked_both_ways(patient_api: Trac
     cancelled = await patient_api.ask("POST", f"/orders/{order_id}/cancel", json={"reason": "changed my mind"})
     theirs = trace_of(patient_api.exporter, cancelled)
     ours = await patient_api.whole(placed)
+    assert theirs.tree == CANCEL
+    assert ours.tree == CANCELLED
     assert linked_from(theirs.named("POST /orders/{order_id}/cancel")) == [name_of(ours.named("POST /orders")[0])]
     assert linked_from(ours.named("HandleUpdate:cancel")) == [name_of(theirs.named("StartWorkflowUpdate:cancel")[0])]
     assert linked_from(ours.named("ValidateUpdate:cancel")) == linked_from(ours.named("HandleUpdate:cancel"))
@@ -273,6 +310,8 @@ async def test_a_carriers_webhook_is_linked_both_ways_too(travelling_api: Traced
     delivered = {"id": "evt_1", "shipment": f"{order_id}:1", "status": "delivered", "at": "2026-01-01T00:00:00Z"}
     heard = await travelling_api.ask("POST", "/webhooks/carrier", **signed(delivered))
     ours, theirs = await travelling_api.whole(placed), trace_of(travelling_api.exporter, heard)
+    assert theirs.tree == WEBHOOK
+    assert ours.tree == TRAVELLED
     assert linked_from(theirs.named("POST /webhooks/carrier")) == [name_of(ours.named("POST /orders")[0])]
     assert linked_from(ours.named("HandleSignal:carrier_event")) == [
         name_of(theirs.named("SignalWorkflow:carrier_event")[0])
@@ -283,6 +322,8 @@ async def test_an_order_placed_again_under_its_key_is_linked_to_the_first(api: T
     order, key = body(), {"Idempotency-Key": f'"{secrets.token_hex(8)}"'}
     first = await api.ask("POST", "/orders", json=order, headers=key)
     spans = await api.whole(first)
+    # The question whether there was one before is about it, too.
+    assert "order.id" in (spans.named("SELECT")[0].attributes or {})
     again = await api.ask("POST", "/orders", json=order, headers=key)
     assert linked_from(trace_of(api.exporter, again).named("POST /orders")) == [name_of(spans.named("POST /orders")[0])]
 
@@ -294,6 +335,32 @@ async def test_an_error_that_nobody_has_thought_of_is_in_the_trace(api: TracedAp
     (request,) = trace_of(api.exporter, trace_id).found
     assert request.status.status_code is StatusCode.ERROR
     assert [(event.attributes or {})["exception.message"] for event in request.events] == ["nobody has thought of it"]
+
+
+async def test_what_callers_say_to_each_other_stays_out_of_an_orders_history(
+    api: TracedApi, temporal_settings: TemporalSettings, process_name: str
+) -> None:
+    headers = {"baggage": "customer=nora@private.example"}
+    trace_id = await api.ask("POST", "/orders", json=body(), headers=headers)
+    order_id = (trace_of(api.exporter, trace_id).named("POST /orders")[0].attributes or {})["order.id"]
+    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-traced"}))
+    history = await client.get_workflow_handle(order_workflow_id(str(order_id))).fetch_history()
+    started = str(history.events[0])
+    assert trace_id in started
+    assert "nora@private" not in started
+
+
+async def test_of_an_address_only_what_is_of_our_own_is_kept(api: TracedApi) -> None:
+    trace_id = secrets.token_hex(16)
+    headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    with logged() as log:
+        await api.http.get("/orders/nora@private.example/events?nora@private.example&limit=7", headers=headers)
+    (request,) = trace_of(api.exporter, trace_id).found
+    told = dict(request.attributes or {})
+    assert (told["url.path"], told["url.query"]) == ("/orders/REDACTED/events", "REDACTED=REDACTED&limit=REDACTED")
+    said = json.dumps(log.of("api.middleware"))
+    assert "/orders/REDACTED/events: 404" in said
+    assert "nora" not in as_text([request]) + said
 
 
 async def test_nothing_is_recorded_where_the_caller_says_not_to(api: TracedApi) -> None:

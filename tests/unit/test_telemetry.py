@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from cli.embedded import free_port
@@ -115,8 +115,12 @@ def test_the_sampler_decides_which_traces_are_recorded(sampler: str, argument: f
 
 def test_what_a_process_asks_by_itself_is_in_no_trace() -> None:
     spans = InMemorySpanExporter()
-    tracer = Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)).provider.get_tracer("test")
+    always = load(TelemetrySettings, OTEL_TRACES_SAMPLER="always_on")
+    tracer = Tracing.to(SimpleSpanProcessor(spans), always).provider.get_tracer("test")
     tracer.start_span("a poll", kind=SpanKind.CLIENT).end()
+    # A probe has only the name of one.
+    with use_span(NonRecordingSpan(SpanContext(1, 2, is_remote=False))):
+        tracer.start_span("a sign of life", kind=SpanKind.CLIENT).end()
     with tracer.start_as_current_span("a request", kind=SpanKind.SERVER):
         tracer.start_span("a statement", kind=SpanKind.CLIENT).end()
     assert [span.name for span in spans.get_finished_spans()] == ["a statement", "a request"]

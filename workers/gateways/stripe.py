@@ -31,9 +31,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import stripe
 from opentelemetry import baggage, context
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
-import orders.telemetry.conventions  # noqa: F401 - the instrumentation reads them when it is made
 from orders.contracts import (
     Authorization,
     Authorize,
@@ -46,12 +44,11 @@ from orders.contracts import (
 )
 from orders.errors import OrderError, PartnerMisuse, PartnerUnavailable
 from orders.money import Money, exponent_of
+from orders.telemetry.context import is_on
 
 if TYPE_CHECKING:
     from stripe.params import PaymentIntentConfirmParams
 
-# A client span for each request, with its method, address and answer; bodies are in none.
-RequestsInstrumentor().instrument()
 # Otherwise the package writes an id for this machine into the home folder, and sends it along with timings.
 stripe.enable_telemetry = False
 
@@ -79,6 +76,16 @@ R = TypeVar("R")
 A = TypeVar("A")
 
 
+def trace_requests() -> None:
+    """Make a client span of each request, with its method, address and answer; bodies are in none."""
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor  # noqa: PLC0415
+
+    import orders.telemetry.conventions  # noqa: F401, PLC0415 - the instrumentation reads them when it is imported
+
+    if not RequestsInstrumentor().is_instrumented_by_opentelemetry:
+        RequestsInstrumentor().instrument()
+
+
 class StripePayments:
     """Cards through Stripe's API, with keys that make each request have one effect.
 
@@ -97,6 +104,8 @@ class StripePayments:
             max_network_retries=0,
         )
         self._intents = self._stripe.v1.payment_intents
+        if is_on():
+            trace_requests()
         # The package's own async client needs httpx or aiohttp, which nothing else here does; and a thread finishes
         # what it has begun when its activity is cancelled, so that a void finds the intent settled more often.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stripe")

@@ -28,7 +28,7 @@ class _Traced:
 
         @functools.wraps(ask)
         async def asked(*arguments: Any) -> Any:
-            of_call = {"peer.service": self._name, "rpc.method": call}
+            of_call = {"service.peer.name": self._name, "code.function.name": call}
             with _tracer.start_as_current_span(f"{self._name} {call}", kind=SpanKind.CLIENT, attributes=of_call):
                 return await ask(*arguments)
 
