@@ -6,7 +6,6 @@ On the loopback only. See decision 12 for why it is here.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import signal
 import sqlite3
@@ -26,6 +25,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -36,6 +36,8 @@ from cli.traces import Span
 
 MOST = 200_000
 """How many spans are kept, of some 5000 orders; the oldest make room for new ones. About 200 MB at most."""
+LARGEST = 16 * 2**20
+"""How many bytes one request may have, packed and unpacked; the 512 spans of a batch have about 500 kB."""
 HOST = "127.0.0.1"
 _PROTOBUF = "application/x-protobuf"
 _SCHEMA = """
@@ -67,32 +69,34 @@ class Spans:
     def of(self, trace_id: str) -> list[Span]:
         """Give the spans of a trace, by their start."""
         found = self._database.execute("select span from spans where trace_id = ?", (trace_id,))
-        return sorted((json.loads(span) for (span,) in found), key=lambda span: span["start"])
+        # JSON for others has no infinite numbers, nor NaN: those are given as strings.
+        read = (json.loads(span, parse_constant=str) for (span,) in found)
+        return sorted(read, key=lambda span: span["start"])
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
 
-def receiver(spans: Spans) -> Starlette:
+def receiver(spans: Spans, largest: int = LARGEST) -> Starlette:
     """Make the application that takes spans (OpenTelemetry Protocol, "OTLP/HTTP") and gives them back."""
 
     async def take_spans(request: Request) -> Response:
         # A page in a browser can't send this type without asking first, and is not answered then.
         if request.headers.get("Content-Type") != _PROTOBUF:
             return Response(f"only {_PROTOBUF} is taken here\n", 415)
-        body = await request.body()
+        body = await _body(request, largest)
         try:
             if request.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
+                body = _unpacked(body, largest)
             sent = ExportTraceServiceRequest.FromString(body)
-        except (DecodeError, OSError, EOFError, zlib.error) as error:
+        except (DecodeError, EOFError, zlib.error) as error:
             return Response(f"these are no spans: {error}\n", 400)
         spans.add(_read(sent))
         return Response(ExportTraceServiceResponse().SerializeToString(), media_type=_PROTOBUF)
 
     async def drop(request: Request) -> Response:
-        await request.body()
+        await _body(request, largest)
         return Response(media_type=_PROTOBUF)
 
     async def give_spans(request: Request) -> Response:
@@ -109,6 +113,32 @@ def receiver(spans: Spans) -> Starlette:
     return Starlette(
         routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost", "[::1]"])]
     )
+
+
+async def _body(request: Request, largest: int) -> bytes:
+    # A length that is no number does not get here: h11 and httptools refuse it.
+    if int(request.headers.get("Content-Length", 0)) > largest:
+        raise _too_large(largest)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise _too_large(largest)
+    return bytes(body)
+
+
+def _unpacked(body: bytes, largest: int) -> bytes:
+    gzip = zlib.decompressobj(wbits=31)
+    unpacked = gzip.decompress(body, largest + 1)
+    if len(unpacked) > largest:
+        raise _too_large(largest)
+    if not gzip.eof or gzip.unused_data:
+        raise EOFError("it is not one gzip file")
+    return unpacked
+
+
+def _too_large(largest: int) -> HTTPException:
+    return HTTPException(413, f"more than {largest} bytes are not taken\n")
 
 
 def _read(sent: ExportTraceServiceRequest) -> Iterator[Span]:

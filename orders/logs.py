@@ -48,13 +48,15 @@ def set_up_logging(service: str) -> None:
     Raises:
         InvalidSetting: one of them can't be used.
     """
-    settings = load(LogSettings)
-    handler = handler_to(sys.stdout, settings.format, load(TelemetrySettings).service_name or service)
+    settings, telemetry = load(LogSettings), load(TelemetrySettings)
+    handler = handler_to(sys.stdout, settings.format, telemetry.service_name or service)
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
     # What they would append to each message as a dictionary is in the fields.
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LOGS)), error_if_already_set=False)
+    # Each runtime has threads of its own, and that of the metrics logs likewise.
+    if not telemetry.metrics:
+        Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LOGS)), error_if_already_set=False)
 
 
 def handler_to(stream: TextIO, form: str, service: str) -> logging.Handler:

@@ -17,7 +17,7 @@ from orders.settings.lifecycle import LifecycleSettings
 from orders.settings.partners import PartnerSettings
 from orders.settings.processes import ClientSettings, LogSettings, StackSettings, WorkerSettings
 from orders.settings.servers import DatabaseSettings, TemporalSettings
-from orders.settings.telemetry import TelemetrySettings
+from orders.settings.telemetry import SdkSettings, TelemetrySettings
 
 __all__ = [
     "CONCERNS",
@@ -28,6 +28,7 @@ __all__ = [
     "LifecycleSettings",
     "LogSettings",
     "PartnerSettings",
+    "SdkSettings",
     "Settings",
     "StackSettings",
     "TelemetrySettings",

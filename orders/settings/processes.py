@@ -17,7 +17,8 @@ class WorkerSettings(Settings):
     graceful_shutdown: NotNegative = Field(
         timedelta(seconds=30),
         alias="WORKER_GRACEFUL_SHUTDOWN",
-        description="how long running activities may take to end after SIGTERM; the process leaves 3 s later at most",
+        description="how long running activities may take to end after SIGTERM; the process leaves 3 s later at most, "
+        "or 8 s where a collector hangs",
     )
     cached_workflows: int = Field(
         1000,

@@ -2,15 +2,18 @@
 
 The rest of them (``OTEL_EXPORTER_OTLP_HEADERS``, ``_TIMEOUT``, ``_CERTIFICATE``, ``OTEL_RESOURCE_ATTRIBUTES``,
 ``OTEL_BSP_*``, ``OTEL_METRIC_EXPORT_INTERVAL``, limits) are read by OpenTelemetry itself, as its specification has
-them: "Environment Variable Specification" and "OTLP Exporter Configuration".
+them: "Environment Variable Specification" and "OTLP Exporter Configuration". What of it would be passed over is refused
+by `SdkSettings`.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from orders.settings.base import Settings, as_list
@@ -27,6 +30,17 @@ def _known_exporters(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Exporters = Annotated[tuple[str, ...], NoDecode, BeforeValidator(as_list), AfterValidator(_known_exporters)]
+
+
+def _are_headers(headers: SecretStr) -> SecretStr:
+    if not all(_HEADER.fullmatch(header.strip()) for header in headers.get_secret_value().split(",") if header.strip()):
+        raise ValueError("write name=value, with commas between several, and other characters as in a URL (%2C)")
+    return headers
+
+
+_HEADER = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+[ \t]*=[ !#-+\--:<-\[\]-~]*")
+"""A pair as the SDK reads it; it leaves out any other, and quotes it in the log."""
+Headers = Annotated[SecretStr, AfterValidator(_are_headers)]
 
 
 class TelemetrySettings(Settings):
@@ -56,9 +70,7 @@ class TelemetrySettings(Settings):
         alias="OTEL_TRACES_EXPORTER",
         description="`otlp` or `none`; by default `otlp` where there is an endpoint",
     )
-    metrics_exporters: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(as_list), AfterValidator(_known_exporters)
-    ] = Field(
+    metrics_exporters: Exporters = Field(
         (),
         alias="OTEL_METRICS_EXPORTER",
         description="`otlp`, `prometheus` (served at `/metrics`), both with a comma, or `none`; by default `otlp` "
@@ -117,3 +129,27 @@ class TelemetrySettings(Settings):
 
     def _has_endpoint(self, signal: str) -> bool:
         return bool(self.endpoint or os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"))
+
+
+class SdkSettings(Settings):
+    """What OpenTelemetry's SDK reads by itself, and would pass over, or fail by, where it can't use it."""
+
+    queue: PositiveInt = Field(2048, alias="OTEL_BSP_MAX_QUEUE_SIZE")
+    batch: PositiveInt = Field(512, alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
+    schedule_delay: PositiveInt = Field(5000, alias="OTEL_BSP_SCHEDULE_DELAY")
+    batch_timeout: PositiveInt = Field(30_000, alias="OTEL_BSP_EXPORT_TIMEOUT")
+    metric_interval: PositiveFloat = Field(60_000, alias="OTEL_METRIC_EXPORT_INTERVAL")
+    metric_timeout: PositiveFloat = Field(30_000, alias="OTEL_METRIC_EXPORT_TIMEOUT")
+    timeout: PositiveFloat = Field(10, alias="OTEL_EXPORTER_OTLP_TIMEOUT")
+    traces_timeout: PositiveFloat = Field(10, alias="OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
+    metrics_timeout: PositiveFloat = Field(10, alias="OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")
+    headers: Headers = Field(SecretStr(""), alias="OTEL_EXPORTER_OTLP_HEADERS")
+    traces_headers: Headers = Field(SecretStr(""), alias="OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    metrics_headers: Headers = Field(SecretStr(""), alias="OTEL_EXPORTER_OTLP_METRICS_HEADERS")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.batch > self.queue:
+            room = f"{self.batch} don't fit into OTEL_BSP_MAX_QUEUE_SIZE={self.queue}: set {self.queue} or less"
+            raise PydanticCustomError("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", room)
+        return self

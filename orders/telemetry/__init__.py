@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from orders.settings import TelemetrySettings
+from orders.errors import InvalidSetting
+from orders.settings import SdkSettings, TelemetrySettings, load
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -34,10 +37,20 @@ class Telemetry:
         """Begin to tell, under this name unless the settings have another.
 
         Raises:
-            InvalidSetting: the port of ``/metrics`` is taken.
+            InvalidSetting: OpenTelemetry can't use one of its variables, or the port of ``/metrics`` is taken.
         """
         if not settings.traces and not settings.metrics:
             return OFF
+        load(SdkSettings)
+        try:
+            return cls._start(service, settings)
+        except (ValueError, RuntimeError) as error:
+            said = " ".join(str(error).split())
+            named = re.match(r"(OTEL_\w+) (.*)", said)
+            raise InvalidSetting(": ".join(named.groups() if named else ("OTEL_…", said))) from error
+
+    @classmethod
+    def _start(cls, service: str, settings: TelemetrySettings) -> Telemetry:
         import orders.telemetry.conventions  # noqa: F401, PLC0415 - before anything that reads them
         from orders.telemetry.resource import resource_of  # noqa: PLC0415 - 100 ms that only those pay who use it
 
@@ -95,14 +108,14 @@ class Telemetry:
 
 
 def _in_time(patience: float, work: Sequence[Callable[[], None]]) -> None:
-    # OpenTelemetry takes a time limit for this, and does not keep it: an export that is under way is waited for.
-    def do_all() -> None:
-        for each in work:
-            each()
-
-    thread = Thread(target=do_all, daemon=True)
-    thread.start()
-    thread.join(patience)
+    # OpenTelemetry takes a time limit for this, and does not keep it: an export that is under way is waited for. Nor is
+    # one part to wait for another, whose collector hangs.
+    deadline = time.monotonic() + patience
+    threads = [Thread(target=each, daemon=True) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
 
 
 OFF = Telemetry()

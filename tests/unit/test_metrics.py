@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -205,6 +207,27 @@ def test_metrics_go_to_prometheus_and_to_a_collector_at_once(
     assert paths == ["/v1/metrics"]
     metrics.close()
     assert len(paths) == 2
+
+
+def test_a_collector_of_traces_that_hangs_keeps_no_metrics_back(
+    collector: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, paths = collector
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{address}/v1/metrics")
+        telemetry = Telemetry(
+            Tracing.start(Resource.create(), None, load(TelemetrySettings)),
+            Metrics.start(Resource.create(), load(TelemetrySettings)),
+        )
+        assert telemetry.tracing
+        assert telemetry.metrics
+        telemetry.tracing.provider.get_tracer("test").start_span("something").end()
+        telemetry.metrics.provider.get_meter("test").create_counter("orders.placed").add(1)
+        begun = time.monotonic()
+        telemetry.close(patience=0.5)
+        assert paths == ["/v1/metrics"]
+        assert 0.4 < time.monotonic() - begun < 1
 
 
 def test_a_port_that_is_taken_is_one_line_that_says_what_to_do() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import subprocess
 import sys
 import time
@@ -13,13 +15,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from temporalio import activity, workflow
+from temporalio.runtime import Runtime
 
 from cli.embedded import free_port
 from orders.contracts import order_of_workflow, order_workflow_id, refusal_workflow_id, shipment_workflow_id
 from orders.errors import InvalidSetting
-from orders.settings import TelemetrySettings, load
+from orders.logs import set_up_logging
+from orders.settings import SdkSettings, TelemetrySettings, load
 from orders.telemetry import OFF, Telemetry
 from orders.telemetry.context import link_to, traceparent
+from orders.telemetry.resource import resource_of
 from orders.telemetry.tracing import Tracing
 
 ORDER = "ord_0123456789abcdef01234567"
@@ -66,6 +72,98 @@ def test_a_setting_that_cant_be_used_is_named(name: str, value: str, said: str) 
     with pytest.raises(InvalidSetting, match=f"^{name}: .*") as refused:
         load(TelemetrySettings, **{name: value})
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            "100",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 512 don't fit into OTEL_BSP_MAX_QUEUE_SIZE",
+        ),
+        ("OTEL_BSP_SCHEDULE_DELAY", "x", "OTEL_BSP_SCHEDULE_DELAY: "),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "x", "OTEL_METRIC_EXPORT_INTERVAL: "),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0", "OTEL_METRIC_EXPORT_INTERVAL: "),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hunter2", "OTEL_EXPORTER_OTLP_HEADERS: "),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=hunter2;", "OTEL_EXPORTER_OTLP_TRACES_HEADERS: "),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "x", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: "),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "x", "OTEL_…: Requested component 'x' not found"),
+    ],
+)
+def test_what_opentelemetry_reads_by_itself_and_cant_use_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSetting) as refused:
+        Telemetry.start("any", load(TelemetrySettings, **COLLECTOR, OTEL_METRICS_EXPORTER="none"))
+    assert str(refused.value).startswith(said)
+    assert len(str(refused.value).splitlines()) == 1
+    assert "hunter2" not in str(refused.value)
+    assert caplog.messages == []
+
+
+def test_headers_that_opentelemetry_can_use_are_let_pass() -> None:
+    given = " authorization = Bearer a.b==, x-tenant=a%2Cb ,"
+    assert load(SdkSettings, OTEL_EXPORTER_OTLP_HEADERS=given).headers.get_secret_value() == given
+
+
+@pytest.mark.parametrize("command", [["api"], ["workers", "orders"]])
+def test_a_process_leaves_with_2_and_one_line_where_opentelemetry_cant_use_its_variables(command: list[str]) -> None:
+    wrong = {**COLLECTOR, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "x", "OTEL_METRICS_EXPORTER": "none"}
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**os.environ, **wrong},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "expected"),
+    [
+        ("", "", "orders-api"),
+        ("service.name=shop", "", "shop"),
+        ("service.name=shop", "front", "front"),
+        ("service.name=", "", "orders-api"),
+    ],
+)
+def test_a_process_is_called_what_the_environment_calls_it_and_otherwise_by_our_name(
+    monkeypatch: pytest.MonkeyPatch, attributes: str, name: str, expected: str
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", attributes)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", name)
+    assert resource_of("orders-api", load(TelemetrySettings)).attributes["service.name"] == expected
+
+
+def test_the_resource_that_the_environment_describes_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {"service.namespace": "shop", "service.version": "7", "service.instance.id": "pod-1", "zone": "eu"}
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", ",".join(f"{name}={value}" for name, value in theirs.items()))
+    found = resource_of("orders-api", load(TelemetrySettings)).attributes
+    assert {name: found[name] for name in theirs} == theirs
+    assert found["service.name"] == "orders-api"
+
+
+def test_a_process_makes_one_runtime_of_temporal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "prometheus")
+    monkeypatch.setenv("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr(activity.logger, "activity_info_on_message", True)
+    monkeypatch.setattr(workflow.logger, "workflow_info_on_message", True)
+    # There is one for the whole process, and the others' must not be one that is closed.
+    monkeypatch.setattr("opentelemetry.metrics.set_meter_provider", lambda _: None)
+    made: list[Runtime] = []
+    monkeypatch.setattr(Runtime, "set_default", lambda runtime, **_: made.append(runtime))
+    set_up_logging("orders-api")
+    telemetry = Telemetry.start("orders-api", load(TelemetrySettings))
+    telemetry.close()
+    assert made == []
+    assert isinstance(telemetry.of_client["runtime"], Runtime)
 
 
 def test_off_imports_and_makes_nothing() -> None:
