@@ -19,6 +19,9 @@ from orders.temporal import QueueStats, queue_stats
 OPEN = Gauge("orders.open", "{order}", "Orders that are not at their end, by status.")
 STUCK = Gauge("orders.stuck", "{order}", "Orders that don't get on.")
 REFUNDS = Gauge("orders.refunds.waiting", "{refund}", "Refunds that the provider was asked for and has not made yet.")
+REFUND_AGE = Gauge(
+    "orders.refunds.oldest.age", "s", "For how long the oldest of these refunds has been waiting; 0 without any."
+)
 OLDEST = Gauge("orders.oldest.open.age", "s", "For how long the oldest open order has been open; 0 without any.")
 BACKLOG = Gauge("orders.queue.backlog", "{task}", "Tasks that wait for a worker.")
 BACKLOG_AGE = Gauge("orders.queue.backlog.age", "s", "For how long the first of them has been waiting.")
@@ -41,7 +44,7 @@ async def gauged(telemetry: Telemetry, database: Database, client: Client) -> As
     provider = telemetry.metrics.provider
     # Each by itself: one may be away while the other answers.
     gauges = (
-        Gauges((OPEN, STUCK, REFUNDS, OLDEST), shop, provider),
+        Gauges((OPEN, STUCK, REFUNDS, REFUND_AGE, OLDEST), shop, provider),
         Gauges((BACKLOG, BACKLOG_AGE, POLLERS), queues, provider),
     )
     reading = [asyncio.create_task(each.keep_reading()) for each in gauges]
@@ -59,6 +62,7 @@ async def readings_of_shop(database: Database) -> Readings:
         OPEN.name: [Observation(count, {"status": status.value}) for status, count in found.open.items()],
         STUCK.name: [Observation(found.stuck)],
         REFUNDS.name: [Observation(found.refunding)],
+        REFUND_AGE.name: [Observation(found.oldest_refund.total_seconds())],
         OLDEST.name: [Observation(found.oldest.total_seconds())],
     }
 

@@ -114,7 +114,7 @@ async def test_the_shop_and_its_queues_are_asked_for_as_long_as_the_process_runs
             await asyncio.sleep(0.02)
     assert len(counts("orders.open")) == len(OPEN)
     assert labels() in counts("orders.stuck").keys() & counts("orders.refunds.waiting").keys()
-    assert labels() in counts("orders.oldest.open.age")
+    assert labels() in counts("orders.oldest.open.age").keys() & counts("orders.refunds.oldest.age").keys()
     queues = {labels(queue=queue, kind=kind) for queue, kinds in TASKS.items() for kind in kinds}
     for name in ("backlog", "backlog.age", "pollers"):
         assert counts(f"orders.queue.{name}").keys() == queues

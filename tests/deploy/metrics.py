@@ -14,7 +14,7 @@ _TIMES = re.compile(r"\[[^\]]*\]")
 _GROUPS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _MATCHERS = re.compile(r"\{([^}]*)\}")
 _NAMES = re.compile(r"\b[a-z_][a-z0-9_:]*\b(?!\s*\()")
-_KEYWORDS = frozenset({"and", "or", "unless", "by"})
+_KEYWORDS = frozenset({"and", "or", "unless", "by", "offset"})
 
 
 def documented() -> dict[str, frozenset[str]]:
@@ -37,7 +37,7 @@ def asked(expression: str) -> set[str]:
 def labels(expression: str) -> set[str]:
     """Name the labels in an expression: those that it picks series by, and those that it keeps."""
     bare = _STRINGS.sub(" ", expression)
-    kept = {name.strip() for group in _GROUPS.findall(bare) for name in group.split(",")}
+    kept = {name.strip() for group in _GROUPS.findall(bare) for name in group.split(",") if name.strip()}
     return kept | {name for matchers in _MATCHERS.findall(bare) for name in re.findall(r"(\w+)\s*[=!]", matchers)}
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+import urllib.request
 from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import QueuePool, create_engine
 
+from api.app import SERVICE
+from orders.settings import TelemetrySettings, load
+from orders.telemetry.metrics import Metrics
+from orders.telemetry.resource import resource_of
 from tests.deploy.metrics import OF_PROMETHEUS, PAGE, asked, documented, labels
 from tests.promtool import ALERTS, CASES
 
@@ -69,6 +75,21 @@ def test_the_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
         wanted = asked(rule["expr"])
         assert wanted <= set(metrics) | RECORDED, rule
         assert labels(rule["expr"]) <= OF_PROMETHEUS.union(*(metrics.get(name, ()) for name in wanted)), rule
+
+
+def test_the_api_is_missed_by_the_name_that_it_tells_before_its_first_request() -> None:
+    metrics = Metrics.start(
+        resource_of(SERVICE, load(TelemetrySettings)),
+        load(TelemetrySettings, OTEL_METRICS_EXPORTER="prometheus", OTEL_EXPORTER_PROMETHEUS_PORT="0"),
+    )
+    metrics.watch_database(create_engine("sqlite://", poolclass=QueuePool), "ledger", lambda: 0)
+    with urllib.request.urlopen(f"http://localhost:{metrics.server.server_port}/metrics") as answer:
+        (told,) = re.findall(r"^target_info\{.*$", answer.read().decode(), re.MULTILINE)
+    metrics.close()
+    (rule,) = (rule for rule in OURS if rule["alert"] == "OrdersApiDown")
+    asked_for = set(re.findall(r'service_\w+="[^"]*"', rule["expr"]))
+    assert {name.split("=")[0] for name in asked_for} == {"service_name", "service_namespace"}
+    assert [pair for pair in asked_for if pair not in told] == []
 
 
 def test_no_alert_tells_of_a_customer() -> None:

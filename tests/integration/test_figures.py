@@ -60,7 +60,8 @@ PAID = (E.VALIDATED, E.PAYMENT_REQUESTED, E.PAYMENT_AUTHORIZED, E.PAYMENT_CAPTUR
 
 async def test_a_shop_without_open_orders_has_none_of_any_status(shop: Database) -> None:
     Shop(shop).order(E.CANCELLED)
-    assert await figures(shop) == Figures(dict.fromkeys(OPEN, 0), stuck=0, refunding=0, oldest=timedelta(0))
+    none = timedelta(0)
+    assert await figures(shop) == Figures(dict.fromkeys(OPEN, 0), stuck=0, refunding=0, oldest=none, oldest_refund=none)
 
 
 async def test_open_orders_are_counted_by_status_with_those_that_are_stuck_or_wait_for_a_refund(
@@ -77,6 +78,15 @@ async def test_open_orders_are_counted_by_status_with_those_that_are_stuck_or_wa
     assert found.open == {**dict.fromkeys(OPEN, 0), S.RECEIVED: 1, S.PAID: 4}
     assert (found.stuck, found.refunding) == (1, 2)
     assert 5 * HOUR <= found.oldest < 5 * HOUR + timedelta(minutes=5)
+
+
+async def test_a_refund_s_age_is_that_of_the_one_that_waits_for_longest_whatever_else_is_older(shop: Database) -> None:
+    orders = Shop(shop)
+    orders.order(*PAID, age=50 * HOUR)
+    orders.order(*PAID, E.REFUND_REQUESTED, E.REFUNDED, age=40 * HOUR)
+    orders.order(*PAID, E.REFUND_REQUESTED, age=2 * HOUR)
+    orders.order(*PAID, E.REFUND_REQUESTED)
+    assert 2 * HOUR <= (await figures(shop)).oldest_refund < 2 * HOUR + timedelta(minutes=5)
 
 
 async def test_an_order_placed_by_a_clock_that_is_ahead_is_of_no_age(shop: Database) -> None:
