@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
@@ -108,35 +107,12 @@ async def working(client: Client, database: Database) -> AsyncIterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-async def next_time_skipping() -> AsyncIterator[Callable[[], Awaitable[WorkflowEnvironment]]]:
-    """Each answer is a server that nobody has used; the next one starts meanwhile, which is mostly waiting."""
-
-    def start() -> asyncio.Future[WorkflowEnvironment]:
-        return asyncio.ensure_future(
-            WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=program("temporal-test-server"),
-                data_converter=pydantic_data_converter,
-                test_server_startup_timeout=timedelta(seconds=30),
-            )
-        )
-
-    starting = start()
-
-    async def following() -> WorkflowEnvironment:
-        nonlocal starting
-        found = await starting
-        starting = start()
-        return found
-
-    yield following
-    await (await starting).shutdown()
-
-
 @pytest.fixture
-async def time_skipping(
-    next_time_skipping: Callable[[], Awaitable[WorkflowEnvironment]],
-) -> AsyncIterator[WorkflowEnvironment]:
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's test server, on which days pass in no time; one a test, since its clock is one for all workflows."""
-    async with await next_time_skipping() as environment:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program("temporal-test-server"),
+        data_converter=pydantic_data_converter,
+        test_server_startup_timeout=timedelta(seconds=30),
+    ) as environment:
         yield environment
