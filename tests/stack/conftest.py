@@ -125,7 +125,7 @@ def alive(folder: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A running system, in which a review passes by itself."""
-    yield from _running(tmp_path_factory.mktemp("up") / "data", {"REVIEW_TIMEOUT": "1"})
+    yield from _running(tmp_path_factory.mktemp("up") / "data", {"REVIEW_TIMEOUT": "3"})
 
 
 @pytest.fixture(scope="session")
