@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +35,10 @@ def trace(
     if html:
         from cli.waterfall_page import page  # noqa: PLC0415 - its templates are for those who want a page
 
-        write(html, page(Waterfall.of(found)))
+        write(html, page(Waterfall.of(found, time.time_ns())))
     if as_json:
         print(json.dumps({"id": order["id"], "spans": [span for spans in found.spans.values() for span in spans]}))
     elif html:
         out.print(f"wrote {html}", soft_wrap=True)
     else:
-        out.print(WaterfallView(Waterfall.of(found)), soft_wrap=True)
+        out.print(WaterfallView(Waterfall.of(found, time.time_ns())), soft_wrap=True)

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from cli.timescale import Timescale, duration
 from cli.traces import OrderTraces, Span
 from orders.contracts import KEY_REUSED, REFUSED, STALE, TASKS
+from orders.model import FINAL
 
 STARTS = ("StartChildWorkflow", "StartWorkflow", "SignalWithStartWorkflow", "StartUpdateWithStartWorkflow")
 _STATEMENT = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM)\s+([\w.]+)|\b(SELECT)\s+([\w.]+)\.\w+")
@@ -82,9 +83,10 @@ class Waterfall:
     scale: Timescale
 
     @classmethod
-    def of(cls, traces: OrderTraces) -> Waterfall:
-        """Draw it up."""
-        own, *others = [Block(trace_id, "", _rows(spans)) for trace_id, spans in traces.spans.items()]
+    def of(cls, traces: OrderTraces, now: int = 0) -> Waterfall:
+        """Draw it up; what has not ended of an order that is open goes on until ``now``, in Unix nanoseconds."""
+        until = 0 if traces.order["status"] in FINAL else now
+        own, *others = [Block(trace_id, "", _rows(spans, until)) for trace_id, spans in traces.spans.items()]
         blocks = (own, *(replace(block, about=_link(block, own, traces)) for block in others))
         rows = [row for block in blocks for top in block.rows for row in top.all()]
         work = [(part.start, part.end) for row in rows for part in row.parts if part.kind in ("work", "failed")]
@@ -118,13 +120,14 @@ def _link(block: Block, own: Block, traces: OrderTraces) -> str:
     return f"named by event {', '.join(named)}" if named else ""
 
 
-def _rows(spans: Iterable[Span]) -> tuple[Row, ...]:
+def _rows(spans: Iterable[Span], until: int) -> tuple[Row, ...]:
     """Make a tree; what has a parent that is not here stands at the top."""
-    return _Tree(list(spans)).top()
+    return _Tree(list(spans), until).top()
 
 
 class _Tree:
-    def __init__(self, spans: list[Span]) -> None:
+    def __init__(self, spans: list[Span], until: int) -> None:
+        self._until = until
         self._spans = {span["span_id"]: span for span in spans}
         self._within: dict[str | None, list[Span]] = {}
         for span in sorted(spans, key=lambda span: (span["start"], span["end"])):
@@ -187,6 +190,7 @@ class _Tree:
         ends = [span for span in spans if _is(span, "CompleteWorkflow") and not _is_refusal(span)]
         within = self._each([span for span in spans if not _is(span, "RunWorkflow") and span not in ends])
         end = max(row.end for row in (*within, Row("", "", (_whole(begin), *map(_whole, ends)), ())))
+        end = end if ends else max(end, self._until)
         life = Part(begin["start"], end, "life")
         wait = begin["start"] - asked["start"] if asked and _is(asked, *STARTS) else 0
         return Row(
@@ -204,29 +208,31 @@ class _Tree:
         tries = [span for span in self._within.get(asked["span_id"], []) if _is(span, "RunActivity")]
         if not tries:
             return Row(_subject(asked), asked["service"], (_whole(asked),), (asked,), note="not begun yet")
-        attempts = [
-            self._attempt(span, f"attempt {span['attributes'].get('attempt', n)}") for n, span in enumerate(tries, 1)
-        ]
+        numbers = [int(span["attributes"].get("attempt", n)) for n, span in enumerate(tries, 1)]
+        attempts = [self._attempt(span, f"attempt {number}") for number, span in zip(numbers, tries, strict=True)]
+        # A span comes at the end of a try: one whose worker was lost in the middle of it has none.
+        lost = sorted(set(range(1, numbers[-1])) - set(numbers))
         parts: list[Part] = []
         until = asked["start"]
-        for attempt in attempts:
+        for number, attempt in zip(numbers, attempts, strict=True):
             if attempt.start > until:
-                parts.append(Part(until, attempt.start, "waiting"))
+                parts.append(Part(until, attempt.start, "failed" if number - 1 in lost else "waiting"))
             parts += attempt.parts
             until = attempt.end
         last, wait, where = attempts[-1], attempts[0].start - asked["start"], attempts[0].where
         # A local activity runs within a task of its workflow, and never waits in a queue.
         is_queued = "activity" in TASKS.get(where, ("activity",))
-        again = len(attempts) > 1
+        again = numbers[-1] > 1
+        said = f"; no span of attempt {', '.join(map(str, lost))}: its worker was lost" if lost else ""
         return Row(
             _subject(asked),
             where,
             tuple(parts),
             (asked,) if again else (asked, *last.spans),
             tuple(attempts) if again else last.rows,
-            note=f"{len(attempts)} attempts" if again else last.note,
+            note=f"{numbers[-1]} attempts{said}" if again else last.note,
             waited=f"waited {duration(wait)} {f'on queue {where}' if is_queued else 'for its turn'}"
-            if wait > 0
+            if wait > 0 and 1 not in lost
             else "",
             error="" if again else last.error,
         )

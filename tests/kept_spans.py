@@ -54,13 +54,13 @@ def link_to(other: Span) -> Link:
     return {"trace_id": other["trace_id"], "span_id": other["span_id"], "attributes": {}}
 
 
-def waterfall(*spans: Span, status: str = "completed", events: Any = ()) -> Waterfall:
+def waterfall(*spans: Span, status: str = "completed", events: Any = (), now: int = 0) -> Waterfall:
     """The waterfall of these."""
     order: Any = {"id": "ord_1", "status": status}
     traces: dict[str, list[Span]] = {FIRST: []}
     for each in spans:
         traces.setdefault(each["trace_id"], []).append(each)
-    return Waterfall.of(OrderTraces(order, list(events), traces))
+    return Waterfall.of(OrderTraces(order, list(events), traces), START + now * MILLISECOND)
 
 
 def row(found: Waterfall, name: str) -> Row:

@@ -67,6 +67,23 @@ def test_each_attempt_is_a_row_with_its_error_and_what_it_did() -> None:
     assert "✗ PartnerUnavailable: away\n" in drawn(found)
 
 
+@pytest.mark.parametrize(
+    ("survived", "note"),
+    [
+        ([2], "2 attempts; no span of attempt 1: its worker was lost"),
+        ([2, 3], "3 attempts; no span of attempt 1: its worker was lost"),
+        ([1, 3], "3 attempts; no span of attempt 2: its worker was lost"),
+    ],
+)
+def test_a_try_that_ended_with_its_worker_is_no_wait_for_one(survived: list[int], note: str) -> None:
+    tries = [attempt(AUTHORIZE, number, 15_000 * number, 15_000 * number + 100) for number in survived]
+    authorize = row(waterfall(*BEGIN, AUTHORIZE, *tries), "authorize")
+    assert authorize.note == note
+    assert [each.name for each in authorize.rows] == [f"attempt {number}" for number in survived]
+    assert [part.kind for part in authorize.parts].count("failed") == 1
+    assert ("on queue" in authorize.waited) is (1 in survived)
+
+
 @pytest.mark.parametrize("asked", ["StartActivity:authorize", "StartChildWorkflow:ShippingWorkflow"])
 def test_what_nobody_has_taken_is_said_not_to_have_begun(asked: str) -> None:
     found = waterfall(*BEGIN, span(asked, START_WORKFLOW, 100))
@@ -85,10 +102,15 @@ def test_a_child_workflow_stands_within_the_one_that_started_it() -> None:
 
 
 def test_an_order_that_is_not_at_its_end_is_drawn_as_far_as_it_is() -> None:
-    found = waterfall(*BEGIN, AUTHORIZE, attempt(AUTHORIZE, 1, 112, 120), status="paid")
+    found = waterfall(*BEGIN, AUTHORIZE, attempt(AUTHORIZE, 1, 112, 120), status="paid", now=30_000)
     workflow = row(found, "OrderWorkflow")
-    assert (workflow.note, workflow.end) == (GOES_ON, START + 120 * MILLISECOND)
-    assert found.took == "120 ms so far"
+    assert (workflow.note, workflow.end) == (GOES_ON, START + 30_000 * MILLISECOND)
+    assert found.took == "30.00 s so far"
+
+
+def test_an_order_at_its_end_of_which_no_span_came_does_not_go_on() -> None:
+    found = waterfall(*BEGIN, AUTHORIZE, attempt(AUTHORIZE, 1, 112, 120), status="failed", now=30_000)
+    assert row(found, "OrderWorkflow").end == START + 120 * MILLISECOND
 
 
 def test_a_span_whose_parent_is_not_here_stands_at_the_top() -> None:
