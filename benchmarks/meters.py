@@ -71,6 +71,9 @@ def growth(samples: list[Sample], name: str) -> float:
 
 
 def _seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    # PostgreSQL's processes come and go.
+    # PostgreSQL's processes come and go; those that are gone are among their parent's.
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
     return float(times.user + times.system + times.children_user + times.children_system)
