@@ -169,7 +169,7 @@ class Stack:
         self._processes.spawn(name, [sys.executable, *arguments], self.environment | port)
 
     def _keep_spans(self, settings: StackSettings) -> None:
-        telemetry = load(TelemetrySettings)
+        telemetry = load(TelemetrySettings, **self.extra)
         is_told_where = any(self.environment.get(f"OTEL_EXPORTER_OTLP_{which}ENDPOINT") for which in ("", "TRACES_"))
         if telemetry.disabled or telemetry.traces_exporter == "none" or is_told_where:
             return
@@ -181,7 +181,7 @@ class Stack:
         self.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.traces_url
 
     def _serve_metrics(self, settings: StackSettings) -> None:
-        telemetry = load(TelemetrySettings)
+        telemetry = load(TelemetrySettings, **self.extra)
         if not telemetry.disabled and not telemetry.metrics_exporters and not telemetry.metrics:
             self.environment["OTEL_METRICS_EXPORTER"] = "prometheus"
         elif "prometheus" not in telemetry.metrics:
