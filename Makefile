@@ -6,7 +6,7 @@ ONLY   ?=
 # Two workers suit two cores: most of a test's time is spent in the servers.
 JOBS   ?= 2
 PYTEST_ARGS ?=
-LOCKS  := api lambda workers migrations local dev
+LOCKS  := api lambda workers migrations client local dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean

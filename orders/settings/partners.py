@@ -28,7 +28,7 @@ class PartnerSettings(Settings):
     """The payment provider, the warehouse and the carriers."""
 
     payment_provider: Literal["simulated", "stripe"] = Field(
-        "simulated", alias="PAYMENT_PROVIDER", description="`simulated` or `stripe` (needs the extra `stripe`)"
+        "simulated", alias="PAYMENT_PROVIDER", description="`simulated` or `stripe`"
     )
     stripe_api_key: SecretStr | None = Field(
         None, alias="STRIPE_API_KEY", description="secret or restricted key, with PAYMENT_PROVIDER=stripe"
