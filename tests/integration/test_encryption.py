@@ -1,0 +1,118 @@
+"""A PostgreSQL that encrypts, each way of asking it, and what is said when that fails."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sqlalchemy import NullPool, text
+
+from orders.errors import DependencyUnavailable
+from orders.ledger.engine import Database, engine_of
+from orders.settings import DatabaseSettings, load
+from tests.tls import Certificates, front
+
+Settings = Callable[..., DatabaseSettings]
+
+
+def reach() -> socket.socket:
+    there = socket.socket(socket.AF_UNIX)
+    there.connect(parse_qs(urlsplit(os.environ["TESTS_POSTGRES_URL"]).query)["host"][0] + "/.s.PGSQL.5432")
+    return there
+
+
+@pytest.fixture(scope="module")
+def ports(ours: Certificates) -> Iterator[dict[str, int]]:
+    """Where a server listens that encrypts, and ones with another name, that wants certificates, that does not encrypt."""
+    with (
+        front(reach, ours.server("127.0.0.1"), asked=True) as encrypted,
+        front(reach, ours.server("db.example"), asked=True) as renamed,
+        front(reach, ours.server("127.0.0.1", wants_certificates=True), asked=True) as strict,
+        front(reach, None) as plain,
+    ):
+        yield {"encrypted": encrypted, "renamed": renamed, "strict": strict, "plain": plain}
+
+
+@pytest.fixture(scope="module")
+def settings(ports: dict[str, int], ours: Certificates, theirs: Certificates) -> Settings:
+    files = {"ours": ours.ca, "theirs": theirs.ca, "our cert": ours.cert, "our key": ours.key}
+    files |= {"their cert": theirs.cert, "their key": theirs.key}
+
+    def settings(server: str, query: str = "", **given: str) -> DatabaseSettings:
+        url = f"postgresql://postgres@127.0.0.1:{ports[server]}/postgres{query}"
+        said = {f"PGSSL{name.upper()}": str(files.get(value, value)) for name, value in given.items()}
+        return load(DatabaseSettings, DATABASE_URL=url, **said)
+
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("server", "given"),
+    [
+        ("plain", {}),
+        ("plain", {"mode": "disable"}),
+        ("encrypted", {"mode": "require"}),
+        ("renamed", {"mode": "require"}),
+        ("encrypted", {"mode": "verify-ca", "rootcert": "ours"}),
+        ("renamed", {"mode": "verify-ca", "rootcert": "ours"}),
+        ("renamed", {"mode": "require", "rootcert": "ours"}),
+        ("encrypted", {"mode": "verify-full", "rootcert": "ours"}),
+        ("strict", {"mode": "require", "cert": "our cert", "key": "our key"}),
+        ("strict", {"mode": "verify-full", "rootcert": "ours", "cert": "our cert", "key": "our key"}),
+    ],
+)
+def test_a_server_is_reached_that_is_what_the_mode_wants(
+    settings: Settings, server: str, given: dict[str, str]
+) -> None:
+    database = Database(settings(server, **given))
+    database.ping()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "given", "reason"),
+    [
+        ("plain", {"mode": "require"}, "the server does not encrypt, as PGSSLMODE wants it"),
+        ("plain", {"mode": "verify-full"}, "the server does not encrypt, as PGSSLMODE wants it"),
+        ("encrypted", {"mode": "require", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
+        ("encrypted", {"mode": "verify-ca", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
+        ("encrypted", {"mode": "verify-full", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
+        ("encrypted", {"mode": "verify-full"}, "is not trusted .*see PGSSLROOTCERT"),
+        ("encrypted", {"mode": "verify-full", "rootcert": "system"}, "is not trusted .*see PGSSLROOTCERT"),
+        ("renamed", {"mode": "verify-full", "rootcert": "ours"}, "not for the host in DATABASE_URL"),
+        ("strict", {"mode": "require"}, "wants one: see PGSSLCERT"),
+        ("strict", {"mode": "require", "cert": "their cert", "key": "their key"}, "wants one: see PGSSLCERT"),
+    ],
+)
+def test_a_server_that_is_not_is_unavailable_for_a_reason_that_names_the_setting(
+    settings: Settings, server: str, given: dict[str, str], reason: str
+) -> None:
+    database = Database(settings(server, **given))
+    with pytest.raises(DependencyUnavailable, match=reason) as refused:
+        database.ping()
+    assert "\n" not in str(refused.value)
+    database.close()
+
+
+def test_what_the_url_says_counts_before_the_variables(settings: Settings, ours: Certificates) -> None:
+    query = f"?sslmode=verify-full&sslrootcert={ours.ca}&sslcert={ours.cert}&sslkey={ours.key}"
+    database = Database(settings("strict", query, mode="disable"))
+    database.ping()
+    database.close()
+
+
+def test_a_unix_socket_is_not_encrypted_whatever_the_mode(database_url: str) -> None:
+    database = Database(load(DatabaseSettings, DATABASE_URL=database_url, PGSSLMODE="verify-full"))
+    database.ping()
+    database.close()
+
+
+def test_migrations_are_encrypted_like_all_else(settings: Settings) -> None:
+    given = settings("encrypted", mode="verify-full", rootcert="ours")
+    with engine_of(given, poolclass=NullPool).connect() as connection:
+        assert connection.execute(text("select 1")).scalar_one() == 1
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+        engine_of(settings("encrypted", mode="verify-full"), poolclass=NullPool).connect()
