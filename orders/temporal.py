@@ -30,7 +30,6 @@ AWAY = frozenset(
 )
 """The gRPC status codes that mean "not now" (gRPC, "Status codes and their use")."""
 
-
 _REASONS = (
     (
         "NotValidForName",
@@ -43,7 +42,7 @@ _REASONS = (
     ("handshake eof", "the server breaks off before the connection is encrypted: see TEMPORAL_TLS"),
     ("code: Unauthenticated", "the server does not know this client: see TEMPORAL_API_KEY"),
     ("code: PermissionDenied", "the server refuses this client: see TEMPORAL_API_KEY and TEMPORAL_NAMESPACE"),
-    ('message: "transport error"', "the connection breaks off: see whether TEMPORAL_TLS is what the server wants"),
+    ("hyper::Error", "the server breaks off the connection: see TEMPORAL_TLS and TEMPORAL_TLS_CLIENT_CERT_PATH"),
 )
 """What Temporal's native client writes of a connection that fails (rustls, tonic), and what that means; the first one
 counts."""

@@ -35,16 +35,20 @@ def explained(error: BaseException | None, said: str) -> str:
 
     ``said`` is what is known of the error without that.
     """
+    if isinstance(error, ssl.SSLError):
+        return _of_tls(error)
+    if said == "Server refuses SSL":
+        return "the server does not encrypt, which PGSSLMODE asks for"
+    if said.endswith("no encryption"):
+        return f"{said}: see PGSSLMODE"
+    return f"{said}: see PGSSLCERT" if "client certificate" in said else said
+
+
+def _of_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _OTHER_NAME:
             return "the server's certificate is not for the host in DATABASE_URL, as PGSSLMODE=verify-full wants it"
         return f"the server's certificate is not trusted ({error.verify_message}): see PGSSLROOTCERT"
-    if isinstance(error, ssl.SSLError):
-        if isinstance(error, (ssl.SSLZeroReturnError, ssl.SSLEOFError)) or "ALERT" in str(error.reason):
-            return "the server refuses the client's certificate, or wants one: see PGSSLCERT, and the server's log"
-        return f"encryption failed ({error.reason}): see PGSSLMODE"
-    if said == "Server refuses SSL":
-        return "the server does not encrypt, as PGSSLMODE wants it: have it do so, or set another PGSSLMODE"
-    if said.endswith("no encryption"):
-        return f"{said}: see PGSSLMODE"
-    return f"{said}: see PGSSLCERT" if "client certificate" in said else said
+    if isinstance(error, (ssl.SSLZeroReturnError, ssl.SSLEOFError)) or "ALERT" in str(error.reason):
+        return "the server refuses the client's certificate, or wants one: see PGSSLCERT, and the server's log"
+    return f"encryption failed ({error.reason}): see PGSSLMODE"

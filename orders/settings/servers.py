@@ -16,7 +16,7 @@ from orders.settings.certificates import SYSTEM, Authorities, AuthoritiesOrSyste
 
 def _one_word(secret: SecretStr) -> SecretStr:
     # A header can't hold a line break, such as a file may end with: Temporal's client would leave the key out.
-    if len(secret.get_secret_value().split()) != 1 or secret.get_secret_value() != secret.get_secret_value().strip():
+    if secret.get_secret_value().split() != [secret.get_secret_value()]:
         raise ValueError("there is a space or a line break in it, or at its end")
     return secret
 

@@ -26,7 +26,7 @@ def reach() -> socket.socket:
 
 @pytest.fixture(scope="module")
 def ports(ours: Certificates) -> Iterator[dict[str, int]]:
-    """Where a server listens that encrypts, and ones with another name, that wants certificates, that does not encrypt."""
+    """Where servers listen: one that encrypts, the same by another name, one that wants certificates, and a plain one."""
     with (
         front(reach, ours.server("127.0.0.1"), asked=True) as encrypted,
         front(reach, ours.server("db.example"), asked=True) as renamed,
@@ -75,8 +75,8 @@ def test_a_server_is_reached_that_is_what_the_mode_wants(
 @pytest.mark.parametrize(
     ("server", "given", "reason"),
     [
-        ("plain", {"mode": "require"}, "the server does not encrypt, as PGSSLMODE wants it"),
-        ("plain", {"mode": "verify-full"}, "the server does not encrypt, as PGSSLMODE wants it"),
+        ("plain", {"mode": "require"}, "does not encrypt, which PGSSLMODE asks for"),
+        ("plain", {"mode": "verify-full"}, "does not encrypt, which PGSSLMODE asks for"),
         ("encrypted", {"mode": "require", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
         ("encrypted", {"mode": "verify-ca", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
         ("encrypted", {"mode": "verify-full", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
