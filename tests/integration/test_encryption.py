@@ -26,7 +26,7 @@ def reach() -> socket.socket:
 
 @pytest.fixture(scope="module")
 def ports(ours: Certificates) -> Iterator[dict[str, int]]:
-    """Where servers listen: one that encrypts, the same by another name, one that wants certificates, and a plain one."""
+    """Where servers listen: one that encrypts, one by another name, one that wants certificates, and a plain one."""
     with (
         front(reach, ours.server("127.0.0.1"), asked=True) as encrypted,
         front(reach, ours.server("db.example"), asked=True) as renamed,
