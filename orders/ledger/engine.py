@@ -79,8 +79,7 @@ class Database:
                 raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
             raise
         except OSError as error:
-            # pg8000 lets an answer that doesn't come in time through as it is.
-            # It lets what goes wrong with TLS through, too.
+            # pg8000 lets an answer that doesn't come in time, and what goes wrong with TLS, through as it is.
             raise DependencyUnavailable("PostgreSQL", explained(error, f"no answer ({error})")) from error
 
     async def run_async(self, work: Callable[[Connection], T]) -> T:
