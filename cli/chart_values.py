@@ -57,10 +57,11 @@ _KEY = re.compile(r"(?P<indent> *)(?P<key>[\w.-]+):(?: (?P<value>.*))?")
 def schema(text: str) -> str:
     """Put the settings into the schema of the values."""
     written = json.loads(text)
-    known = [concern for concern in (*CONCERNS, SdkSettings) if concern not in {ClientSettings, StackSettings}]
-    written["definitions"]["settings"] = _only(dict(_variables(known)))
-    for name, concerns in SCOPES.items():
-        properties = {each: {"$ref": f"#/definitions/settings/properties/{each}"} for each, _ in _variables(concerns)}
+    concerns: list[type[Settings]] = [*CONCERNS, SdkSettings]
+    in_cluster = [concern for concern in concerns if concern not in (ClientSettings, StackSettings)]
+    written["definitions"]["settings"] = _only(dict(_variables(in_cluster)))
+    for name, scope in SCOPES.items():
+        properties = {each: {"$ref": f"#/definitions/settings/properties/{each}"} for each, _ in _variables(scope)}
         written["definitions"][name] = _only(properties)
     return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
 
