@@ -14,7 +14,7 @@ from rich.text import Text
 from cli import show
 from cli.client import Filters, Order, OrdersClient
 from cli.errors import StackError
-from cli.terminal import AsJson, out, read
+from cli.terminal import AsJson, out, read, tell
 from orders.settings import ClientSettings, load
 
 app = typer.Typer()
@@ -100,7 +100,7 @@ def watch(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
     """Follow an order live until it is at its end."""
     with client_of(url) as client:
         for event in client.follow(order_id):
-            print(json.dumps(event), flush=True) if as_json else out.print(show.event_line(event))
+            tell(event, as_json)
         if not as_json:
             out.print(Text("the order is ") + show.coloured(client.get(order_id)["status"]))
 

@@ -33,6 +33,8 @@ FRESH = 2.0
 """For how long, in seconds, what the servers said is not asked again, however often a probe comes."""
 MOST_AT_ONCE = 16
 """How many requests are answered at once; whoever comes beyond that is hung up on."""
+STOP_WITHIN = 0.1
+"""How long, in seconds, it may take to serve no more: the process waits for it when it leaves."""
 logger = logging.getLogger(__name__)
 
 
@@ -90,7 +92,7 @@ def probed(settings: WorkerSettings, vitals: Vitals) -> Iterator[None]:
         advice = "choose another port, 0 takes any, or another WORKER_HEALTH_HOST"
         raise InvalidSetting(f"WORKER_HEALTH_PORT: can't listen on {where}; {advice}") from error
     logger.info("probes are answered on port %s", server.server_address[1])
-    threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(STOP_WITHIN,), name="probes", daemon=True).start()
     try:
         yield
     finally:
