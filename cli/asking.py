@@ -182,10 +182,11 @@ def retry_payment(
     _answer(lambda client: client.retry_payment(order_id, payment_method), url, as_json)
 
 
-def client_of(url: str | None) -> OrdersClient:
+def client_of(url: str | None, tries: int = 4) -> OrdersClient:
     """Make the client that asks the API at this address, or at that of the settings."""
     settings = load(ClientSettings)
-    return OrdersClient(url or settings.url, settings.token.get_secret_value() if settings.token else None)
+    token = settings.token.get_secret_value() if settings.token else None
+    return OrdersClient(url or settings.url, token, tries=tries)
 
 
 def _answer(ask: Callable[[OrdersClient], Order], url: str | None, as_json: bool) -> None:
