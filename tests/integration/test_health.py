@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from temporalio.client import Client
 
 from cli.embedded import free_port
@@ -139,12 +139,12 @@ async def test_a_schema_that_is_not_there_or_old_makes_unready_until_it_is_new_e
 
 
 def set_revision(database: Database, revision: str) -> None:
-    for statement in (
-        "create table if not exists alembic_version (version_num text)",
-        "truncate alembic_version",
-        f"insert into alembic_version values ('{revision}')",
-    ):
-        database.run(lambda connection, statement=statement: connection.execute(text(statement)))
+    def write(connection: Connection) -> None:
+        connection.execute(text("create table if not exists alembic_version (version_num text)"))
+        connection.execute(text("truncate alembic_version"))
+        connection.execute(text("insert into alembic_version values (:revision)"), {"revision": revision})
+
+    database.run(write)
 
 
 async def test_an_event_loop_that_is_stuck_shows(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
