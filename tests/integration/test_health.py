@@ -99,8 +99,7 @@ async def test_a_worker_at_work_is_alive_and_ready_and_its_servers_are_not_asked
 
 
 async def test_a_probe_is_asked_by_get_or_head_and_nothing_else_is_there(ask: Ask) -> None:
-    head = await ask("/readyz?verbose", "HEAD")
-    assert (head.status_code, head.content) == (200, b"")
+    assert (await ask("/readyz?verbose", "HEAD")).status_code == 200
     assert (await ask("/metrics")).status_code == 404
     assert (await ask("/healthz", "POST")).status_code == 501
 
