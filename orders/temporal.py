@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
@@ -116,20 +118,29 @@ async def queue_stats(client: Client, timeout: timedelta) -> list[QueueStats]:
         DependencyUnavailable: Temporal can't be reached.
     """
     asked = [_stats_of(client, queue, kind, timeout) for queue, kinds in TASKS.items() for kind in kinds]
-    try:
+    with _answering():
         return await asyncio.gather(*asked)
-    except (RPCError, RuntimeError) as error:
-        raise DependencyUnavailable("Temporal", _why(error)) from error
+
+
+async def unpolled(client: Client, queues: Iterable[str], timeout: timedelta) -> list[str]:
+    """Name the queues of which Temporal has not seen this process ask for tasks, of every kind, within five minutes.
+
+    Raises:
+        DependencyUnavailable: Temporal can't be reached.
+    """
+
+    async def is_unpolled(queue: str, kind: str) -> bool:
+        found = await _describe(client, queue, kind, timeout)
+        return client.identity not in {poller.identity for poller in found.pollers}
+
+    asked = [(queue, kind) for queue in queues for kind in TASKS[queue]]
+    with _answering():
+        found = await asyncio.gather(*(is_unpolled(queue, kind) for queue, kind in asked))
+    return list(dict.fromkeys(queue for (queue, _), lacking in zip(asked, found, strict=True) if lacking))
 
 
 async def _stats_of(client: Client, queue: str, kind: str, timeout: timedelta) -> QueueStats:
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.Value(f"TASK_QUEUE_TYPE_{kind.upper()}"),
-        report_stats=True,
-    )
-    found = await client.workflow_service.describe_task_queue(request, timeout=timeout)
+    found = await _describe(client, queue, kind, timeout)
     polls = [poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in found.pollers]
     return QueueStats(
         queue=queue,
@@ -143,13 +154,29 @@ async def _stats_of(client: Client, queue: str, kind: str, timeout: timedelta) -
     )
 
 
+async def _describe(client: Client, queue: str, kind: str, timeout: timedelta) -> DescribeTaskQueueResponse:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.Value(f"TASK_QUEUE_TYPE_{kind.upper()}"),
+        report_stats=True,
+    )
+    return await client.workflow_service.describe_task_queue(request, timeout=timeout)
+
+
 async def ping(client: Client, timeout: timedelta) -> None:
     """Ask Temporal for a sign of life, and whether the namespace is there.
 
     Raises:
         DependencyUnavailable: there is none.
     """
-    try:
+    with _answering():
         await client.count_workflows("WorkflowId = 'nobody'", rpc_timeout=timeout)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
     except (RPCError, RuntimeError) as error:
         raise DependencyUnavailable("Temporal", _why(error)) from error
