@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
@@ -31,9 +32,28 @@ AWAY = frozenset(
 )
 """The gRPC status codes that mean "not now" (gRPC, "Status codes and their use")."""
 
+_REASONS = (
+    (
+        "NotValidForName",
+        "the server's certificate is for another name: see TEMPORAL_ADDRESS and TEMPORAL_TLS_SERVER_NAME",
+    ),
+    ("InvalidCertificate", "the server's certificate is not trusted: see TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
+    ("InvalidMessage", "the server does not encrypt: see TEMPORAL_TLS"),
+    ("AlertReceived", "the server refuses the client's certificate, or wants one: see TEMPORAL_TLS_CLIENT_CERT_PATH"),
+    ("fatal alert", "the server refuses the client's certificate, or wants one: see TEMPORAL_TLS_CLIENT_CERT_PATH"),
+    ("handshake eof", "the server breaks off before the connection is encrypted: see TEMPORAL_TLS"),
+    ("code: Unauthenticated", "the server does not know this client: see TEMPORAL_API_KEY"),
+    ("code: PermissionDenied", "the server refuses this client: see TEMPORAL_API_KEY and TEMPORAL_NAMESPACE"),
+    ("hyper::Error", "the server breaks off the connection: see TEMPORAL_TLS and TEMPORAL_TLS_CLIENT_CERT_PATH"),
+)
+"""What Temporal's native client writes of a connection that fails (rustls, tonic), and what that means; the first one
+counts."""
+
 
 async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Telemetry = OFF) -> Client:
     """Connect to Temporal; a lazy client connects with its first call. Workers tell what their client tells.
+
+    Certificates are read here, once.
 
     Raises:
         DependencyUnavailable: the server can't be reached; the message names the setting to look at.
@@ -42,12 +62,35 @@ async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Tel
         return await Client.connect(
             settings.address,
             namespace=settings.namespace,
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+            tls=_tls(settings),
             data_converter=pydantic_data_converter,
             lazy=lazy,
             **telemetry.of_client,
         )
     except (RuntimeError, RPCError, ValueError) as error:
-        raise DependencyUnavailable("Temporal", f"nothing answers at TEMPORAL_ADDRESS={settings.address}") from error
+        raise DependencyUnavailable("Temporal", _why(error, f"={settings.address}")) from error
+
+
+def _tls(settings: TemporalSettings) -> TLSConfig | bool:
+    return settings.is_encrypted and TLSConfig(
+        server_root_ca_cert=_content(settings.ca),
+        domain=settings.server_name,
+        client_cert=_content(settings.client_cert),
+        client_private_key=_content(settings.client_key),
+    )
+
+
+def _content(file: Path | None) -> bytes | None:
+    return file.read_bytes() if file else None
+
+
+def _why(error: Exception, address: str = "") -> str:
+    if isinstance(error, RPCError):
+        is_about_us = error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+        return f"{error.message}: see TEMPORAL_API_KEY and TEMPORAL_NAMESPACE" if is_about_us else error.message
+    known = (reason for mark, reason in _REASONS if mark in str(error))
+    return next(known, f"nothing answers at TEMPORAL_ADDRESS{address}")
 
 
 @dataclass(frozen=True)
@@ -135,7 +178,5 @@ async def ping(client: Client, timeout: timedelta) -> None:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except RPCError as error:
-        raise DependencyUnavailable("Temporal", error.message) from error
-    except RuntimeError as error:
-        raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
+    except (RPCError, RuntimeError) as error:
+        raise DependencyUnavailable("Temporal", _why(error)) from error
