@@ -1,8 +1,8 @@
 """What builds and runs the images: docker, podman, or scripts for a machine that has neither registry nor daemon.
 
 ``CONTAINER_ENGINE`` names docker or podman. ``CONTAINER_SCRIPTS`` names a folder with ``env.sh`` (the settings of
-podman and buildah), ``base-image.sh`` (makes a stand-in for the base image) and ``build.sh``; they need root and some of
-Debian's packages, which ``python -m tests.images.engine`` installs.
+podman and buildah), ``base-image.sh`` (makes a stand-in for the base image) and ``build.sh``; they need root and some
+of Debian's packages, which ``python -m tests.images.engine`` installs.
 """
 
 from __future__ import annotations
