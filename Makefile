@@ -7,9 +7,13 @@ ONLY   ?=
 JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
+GROUPS := build temporal
+IMAGES := api worker migrate cli temporal
+ENGINE ?= docker
+TAG    ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean
+.PHONY: help install demo up test soak bench coverage check alerts images image-test format lock docs release reset clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +56,16 @@ check: install ## lint, types, direction of imports
 alerts: install ## check the alert rules and run their tests, by promtool
 	$(BIN)/python -m tests.promtool
 
+images: ## build the images; ENGINE=podman builds them by another engine, TAG=… tags them otherwise
+	@for image in $(IMAGES); do \
+		$(ENGINE) build --target $$image --tag order-lifecycle-$$image:$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
+	done
+	@$(ENGINE) images --filter reference='*order-lifecycle-*:$(TAG)'
+
+image-test: install ## build the images and run them against real servers; ENGINE=podman
+	@CONTAINER_ENGINE=$(ENGINE) $(BIN)/python -m tests.images.engine
+	CONTAINER_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/images $(PYTEST_ARGS)
+
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -69,6 +83,10 @@ lock: install ## resolve the requirements anew, with hashes and without addresse
 	@for extra in $(LOCKS); do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command 'make lock' --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
+	done
+	@for group in $(GROUPS); do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+			--custom-compile-command 'make lock' --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
 
 reset: ## delete the data of the local system, after asking
