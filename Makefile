@@ -10,7 +10,7 @@ LOCKS  := api lambda workers migrations client local dev
 TOOLS  := kubernetes checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean
+.PHONY: help install demo up test soak bench coverage check alerts goldens format lock docs release reset clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ check: install ## lint, types, direction of imports
 
 alerts: install ## check the alert rules and run their tests, by promtool
 	$(BIN)/python -m tests.promtool
+
+goldens: install ## write anew what the chart makes of its values files, which the tests compare
+	$(BIN)/python -m tests.deploy.golden --write
 
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .
