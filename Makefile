@@ -63,6 +63,7 @@ format: install ## put the code into its form
 docs: install ## write the generated parts of the documentation
 	$(BIN)/python -m cli.settings_table
 	$(BIN)/python -m cli.lifecycle_pictures
+	$(BIN)/python -m cli.chart_values
 	$(BIN)/python -m api.openapi
 
 release: docs ## freeze the API's description as that of a release, with which the next ones are compared
