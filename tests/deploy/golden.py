@@ -25,20 +25,6 @@ NAMED: dict[str, dict[str, Any]] = {"dev": {"fullnameOverride": "orders"}, "full
 """Values that are compared with the defaults under other names, since every line would differ else."""
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Writes texts of several lines as they read."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def written(chart: Chart, file: str) -> str:
     """Write what the values of a file make, or how it differs from what the defaults make."""
     objects = _objects(chart.render(file=file))
@@ -62,7 +48,7 @@ def _objects(documents: list[Document]) -> dict[str, str]:
 
 
 def _text_of(document: Document) -> str:
-    return str(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120))
+    return str(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, width=120))
 
 
 def _shortened(document: Document) -> Document:

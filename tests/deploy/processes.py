@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from unittest import mock
 
@@ -55,7 +55,7 @@ def variables(concern: type[Settings]) -> list[str]:
     return [str(field.alias) for field in concern.model_fields.values()]
 
 
-def known(concerns: Iterator[type[Settings]] | tuple[type[Settings], ...] = (*CONCERNS, SdkSettings)) -> set[str]:
+def known(concerns: Iterable[type[Settings]] = (*CONCERNS, SdkSettings)) -> set[str]:
     """Name the variables of some concerns, by default of all."""
     return {name for concern in concerns for name in variables(concern)}
 
@@ -80,17 +80,14 @@ def _files(pod: Pod, container: Document, folder: Path) -> dict[str, Path]:
     """Make what is mounted of Secrets; give the path of each file by the one that it has in the container."""
     volumes = {each["name"]: each["secret"] for each in pod.spec["volumes"] if "secret" in each}
     mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
-    wanted = [
-        (f"{mounts[name]}/{item['path']}", item["key"])
-        for name in mounts.keys() & volumes
-        for item in volumes[name]["items"]
-    ]
+    items = [(mounts[name], item) for name in mounts.keys() & volumes for item in volumes[name]["items"]]
     authority = trustme.CA()
     certificate = authority.issue_cert("orders.example.com")
     made: dict[str, Path] = {}
-    for path, key in wanted:
+    for mount, item in items:
+        path = f"{mount}/{item['path']}"
         made[path] = folder / path.lstrip("/")
         made[path].parent.mkdir(parents=True, exist_ok=True)
-        blob = authority.cert_pem if key.startswith("ca") else certificate.cert_chain_pems[0]
-        (certificate.private_key_pem if key.endswith(".key") else blob).write_to_path(made[path])
+        blob = authority.cert_pem if item["key"].startswith("ca") else certificate.cert_chain_pems[0]
+        (certificate.private_key_pem if item["key"].endswith(".key") else blob).write_to_path(made[path])
     return made
