@@ -53,6 +53,9 @@ database.existingSecret.name: name the Secret that has the database's URL
 {{- if and (eq .sslMode "disable") (or .tls.ca.existingSecret.name .tls.client.existingSecret.name) }}
 database.sslMode: it is disable, so the certificates of database.tls are not used: set it to verify-full
 {{- end }}
+{{- if and (eq .sslMode "verify-ca") (not .tls.ca.existingSecret.name) }}
+database.tls.ca.existingSecret.name: database.sslMode=verify-ca needs the CA: name the Secret that has it, or take verify-full
+{{- end }}
 {{- end }}
 {{- with .Values.temporal }}
 {{- if and .tls.serverName (eq (include "order-lifecycle.temporalTls" $) "false") }}
