@@ -26,7 +26,7 @@ FREE: dict[str, Any] = SCHEMA["definitions"]["settings"]["properties"]
 """What can be set under ``settings``."""
 OF_OPENTELEMETRY = {"OTEL_RESOURCE_ATTRIBUTES"}
 """Read by OpenTelemetry's SDK itself."""
-NOT_OF_THE_CHART = {
+NOT_OF_THE_CHART: dict[type[Settings], str] = {
     StackSettings: "the stack of `orders up`, which is no cluster's",
     ClientSettings: "the command line, of which the chart's test sets what it needs",
 }
@@ -53,7 +53,8 @@ def test_every_process_would_start(chart: Chart, tmp_path: Path, file: str) -> N
 
 
 def test_every_variable_that_is_known_can_be_set_by_the_chart(chart: Chart) -> None:
-    concerns: list[type[Settings]] = [each for each in (*CONCERNS, SdkSettings) if each not in NOT_OF_THE_CHART]
+    every: list[type[Settings]] = [*CONCERNS, SdkSettings]
+    concerns = [each for each in every if each not in NOT_OF_THE_CHART]
     containers = [each for file in FILES for pod in pods(chart.render(file=file)) for each in pod.containers]
     by_values = {name for each in containers for name in environment(each)}
     assert known(concerns) - set(FREE) - by_values == set(NOT_BY_A_VALUE)
