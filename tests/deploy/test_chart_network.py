@@ -143,7 +143,7 @@ def test_an_ingress_leads_each_host_to_the_api(chart: Chart) -> None:
     }
     assert [rule["host"] for rule in rules] == ["a.example.com", "b.example.com"]
     for rule in rules:
-        assert rule["http"]["paths"] == [{"path": "/shop", "pathType": "Prefix", "backend": backend}]
+        assert rule["http"]["paths"] == [{"path": "/shop", "pathType": "Prefix", "backend": {"service": service}}]
 
 
 def test_a_route_of_a_gateway_leads_to_the_api(chart: Chart) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +133,7 @@ def test_no_hook_runs_after_an_install_which_would_wait_for_pods_that_wait_for_i
 
 def test_another_job_is_made_of_whatever_changes_it(chart: Chart) -> None:
     values: Values = {"migrations.mode": "job"}
-    changed = [{"image.tag": "0.2.0"}, {"settings.LOG_LEVEL": "DEBUG"}, {"migrations.backoffLimit": 1}]
+    changed: list[Values] = [{"image.tag": "0.2.0"}, {"settings.LOG_LEVEL": "DEBUG"}, {"migrations.backoffLimit": 1}]
     names = [one(chart.render({**values, **each}), "Job")["metadata"]["name"] for each in ({}, *changed)]
     assert len(set(names)) == 4
     same = one(chart.render({**values, "api.replicas": 7}), "Job")["metadata"]["name"]
@@ -160,9 +162,6 @@ def test_what_helm_tests_is_the_service(chart: Chart) -> None:
 
 
 def test_the_chart_that_is_packaged_has_no_tests_values(helm: str, tmp_path: Path) -> None:
-    import subprocess
-    import tarfile
-
     subprocess.run([helm, "package", str(CHART), "--destination", str(tmp_path)], check=True, capture_output=True)
     (package,) = tmp_path.glob("*.tgz")
     with tarfile.open(package) as file:
