@@ -138,9 +138,7 @@ def test_nothing_leads_to_the_api_from_outside_by_default(chart: Chart) -> None:
 def test_an_ingress_leads_each_host_to_the_api(chart: Chart) -> None:
     documents = chart.render(INGRESS)
     rules = one(documents, "Ingress")["spec"]["rules"]
-    backend: dict[str, Any] = {
-        "service": {"name": one(documents, "Service")["metadata"]["name"], "port": {"name": "http"}}
-    }
+    service: dict[str, Any] = {"name": one(documents, "Service")["metadata"]["name"], "port": {"name": "http"}}
     assert [rule["host"] for rule in rules] == ["a.example.com", "b.example.com"]
     for rule in rules:
         assert rule["http"]["paths"] == [{"path": "/shop", "pathType": "Prefix", "backend": {"service": service}}]
