@@ -172,6 +172,12 @@ workerVersioning.buildId: the image of workers.{{ $worker }} has a digest, so it
 {{- if and .apiKey.existingSecret.name .tls.client.existingSecret.name }}
 temporal.apiKey.existingSecret.name: Temporal's worker controller takes an API key or a client certificate: name one Secret of the two
 {{- end }}
+{{- if and (eq (include "order-lifecycle.temporalTls" $) "true") (not .apiKey.existingSecret.name) (not .tls.client.existingSecret.name) }}
+workerVersioning.mode: Temporal's worker controller encrypts its connection only with an API key or a client certificate: set temporal.apiKey or temporal.tls.client, or take env
+{{- end }}
+{{- if and .apiKey.existingSecret.name .tls.ca.existingSecret.name }}
+temporal.tls.ca.existingSecret.name: Temporal's worker controller with an API key trusts public CAs only: leave it out
+{{- end }}
 {{- with .tls.client.existingSecret }}
 {{- if and .name (or (ne .certificateKey "tls.crt") (ne .keyKey "tls.key")) }}
 temporal.tls.client.existingSecret: Temporal's worker controller looks for tls.crt and tls.key: make a Secret with these keys
