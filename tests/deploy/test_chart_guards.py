@@ -172,6 +172,16 @@ GUARDS: dict[str, tuple[Values, str, Values]] = {
         "temporal.apiKey.existingSecret.name: ",
         {"temporal.tls.client.existingSecret": {"name": ""}},
     ),
+    "a controller that would not encrypt": (
+        {**CONTROLLER, "temporal.tls.enabled": True},
+        "workerVersioning.mode: Temporal's worker controller encrypts",
+        {"temporal.apiKey.existingSecret": SECRET},
+    ),
+    "a controller with a key and a CA": (
+        {**CONTROLLER, "temporal.apiKey.existingSecret": SECRET, "temporal.tls.ca.existingSecret": SECRET},
+        "temporal.tls.ca.existingSecret.name: ",
+        {"temporal.tls.ca.existingSecret": {"name": ""}},
+    ),
     "a certificate that a controller does not find": (
         {**CONTROLLER, "temporal.tls.client.existingSecret": {**SECRET, "certificateKey": "client.pem"}},
         "temporal.tls.client.existingSecret: ",
