@@ -72,6 +72,11 @@ GUARDS: dict[str, tuple[Values, str, Values]] = {
         "database.sslMode: ",
         {"database.sslMode": "verify-full"},
     ),
+    "a server that nothing vouches for": (
+        {"database.sslMode": "verify-ca"},
+        "database.tls.ca.existingSecret.name: ",
+        {"database.tls.ca.existingSecret": SECRET},
+    ),
     "a server's name without encryption": (
         {"temporal.tls.serverName": "temporal.example.com"},
         "temporal.tls.serverName: ",
