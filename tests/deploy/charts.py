@@ -40,9 +40,12 @@ class Refused(Exception):
 class Chart:
     """A chart and the Helm that renders it."""
 
-    def __init__(self, helm: str, folder: Path = CHART) -> None:
+    def __init__(self, helm: str, folder: Path = CHART, cluster: str | None = None) -> None:
         self.helm = helm
         self.folder = folder
+        # Helm asks the API of a cluster only where it is told to.
+        asking = ["--dry-run=server", f"--kube-apiserver={cluster}", "--kube-token=any", "--disable-openapi-validation"]
+        self._asking = asking if cluster else []
         self._rendered: dict[str, list[Document] | Refused] = {}
 
     def render(self, values: Values | None = None, file: str | None = None) -> list[Document]:
@@ -86,7 +89,7 @@ class Chart:
 
     def _render(self, values: Values, file: str | None) -> list[Document] | Refused:
         command = [self.helm, "template", RELEASE, str(self.folder), *self._common(file)]
-        command += [f"--api-versions={each}" for each in CRDS]
+        command += [*self._asking, *(f"--api-versions={each}" for each in CRDS)]
         try:
             text = self._run(command, values)
         except Refused as error:
