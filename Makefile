@@ -7,16 +7,22 @@ ONLY   ?=
 JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
-GROUPS := build temporal
+# What can't stand beside the rest, each in a folder of its own.
+TOOLS  := kubernetes checkov
+# Groups of pyproject.toml: what images are made with and of, besides the project.
+GROUPS := build temporal reload
 IMAGES := api worker migrate cli temporal
 ENGINE ?= docker
 TAG    ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts images image-test format lock docs release reset clean
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy images image-test format lock docs manifests release reset clean \
+	kind-up deploy e2e kind-down
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed ## make the environment in .venv, from the locked requirements
 
@@ -56,6 +62,12 @@ check: install ## lint, types, direction of imports
 alerts: install ## check the alert rules and run their tests, by promtool
 	$(BIN)/python -m tests.promtool
 
+goldens: install ## write anew what the chart makes of its values files, which the tests compare
+	$(BIN)/python -m tests.deploy.golden --write
+
+policy: install ## check what the chart makes, and the Dockerfile, by checkov, which gets an environment of its own
+	$(BIN)/python -m tests.policy
+
 images: ## build the images; ENGINE=podman builds them by another engine, TAG=… tags them otherwise
 	@for image in $(IMAGES); do \
 		$(ENGINE) build --target $$image --tag order-lifecycle-$$image:$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
@@ -76,17 +88,34 @@ docs: install ## write the generated parts of the documentation
 	$(BIN)/python -m cli.chart_values
 	$(BIN)/python -m api.openapi
 
+manifests: install ## render the chart into infra/k8s/base, for kustomize
+	$(BIN)/python -m infra.manifests
+
+# These need docker, kind, helm and kubectl, and nothing of this environment.
+kind-up: ## make a cluster with PostgreSQL, Temporal and a collector, by kind; KIND_IMAGE=… another Kubernetes
+	@$(PYTHON) -m infra.kind up
+
+deploy: ## build the images, and install or upgrade the system on that cluster: http://127.0.0.1:8080
+	@$(PYTHON) -m infra.kind deploy
+
+e2e: ## all of it: a cluster, a release, an upgrade under running orders, and nothing left
+	@$(PYTHON) -m infra.e2e
+
+kind-down: ## delete that cluster, with its data
+	@$(PYTHON) -m infra.kind down
+
 release: docs ## freeze the API's description as that of a release, with which the next ones are compared
 	cp docs/openapi.json docs/openapi-released.json
 
 lock: install ## resolve the requirements anew, with hashes and without addresses
 	@for extra in $(LOCKS); do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--custom-compile-command 'make lock' --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
+		$(LOCK) --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
+	done
+	@for tool in $(TOOLS); do \
+		$(LOCK) $$(test $$tool = checkov || echo --no-deps) --output-file requirements/$$tool.txt requirements/$$tool.in || exit 1; \
 	done
 	@for group in $(GROUPS); do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--custom-compile-command 'make lock' --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
+		$(LOCK) --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
 
 reset: ## delete the data of the local system, after asking
