@@ -1,0 +1,80 @@
+{{- define "order-lifecycle.name" -}}
+{{ .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* What the names of all objects begin with; short enough for what comes behind it. */}}
+{{- define "order-lifecycle.fullname" -}}
+{{- $name := include "order-lifecycle.name" . -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{ .Values.fullnameOverride | default $full | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The name of a worker's objects. Takes root and worker, the entry's name. */}}
+{{- define "order-lifecycle.workerName" -}}
+{{ printf "%s-worker-%s" (include "order-lifecycle.fullname" .root) .worker | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* What pods are selected by. Takes root, component, and worker where it is one entry of them. */}}
+{{- define "order-lifecycle.selector" -}}
+app.kubernetes.io/name: {{ include "order-lifecycle.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- with .worker }}
+order-lifecycle/worker: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of objects. Takes what order-lifecycle.selector takes. */}}
+{{- define "order-lifecycle.labels" -}}
+{{ include "order-lifecycle.selector" . }}
+app.kubernetes.io/part-of: order-lifecycle
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Name, namespace, labels and annotations of an object. Takes root, name, component, worker, and further annotations and labels. */}}
+{{- define "order-lifecycle.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "order-lifecycle.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* An image. Takes root and of, its component's values. */}}
+{{- define "order-lifecycle.image" -}}
+{{- $image := .of.image -}}
+{{- $repository := ternary (printf "%s/%s" .root.Values.image.registry $image.repository) $image.repository (not (empty .root.Values.image.registry)) -}}
+{{- if $image.digest -}}
+{{ $repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $repository }}:{{ include "order-lifecycle.tag" . }}
+{{- end }}
+{{- end }}
+
+{{- define "order-lifecycle.tag" -}}
+{{ .of.image.tag | default .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* The name of a ServiceAccount. Takes of, its component's values, and name, that of its objects. */}}
+{{- define "order-lifecycle.serviceAccountName" -}}
+{{ .of.serviceAccount.name | default (ternary .name "default" .of.serviceAccount.create) }}
+{{- end }}
+
+{{- define "order-lifecycle.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "order-lifecycle.metadata" (merge (dict "name" (include "order-lifecycle.serviceAccountName" .) "annotations" .of.serviceAccount.annotations) .) | nindent 2 }}
+automountServiceAccountToken: false
+{{- end }}
