@@ -7,6 +7,7 @@ ONLY   ?=
 JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
+TOOLS  := kubernetes checkov
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean
@@ -68,6 +69,10 @@ lock: install ## resolve the requirements anew, with hashes and without addresse
 	@for extra in $(LOCKS); do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command 'make lock' --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
+	done
+	@for tools in $(TOOLS); do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+			--custom-compile-command 'make lock' --output-file requirements/$$tools.txt requirements/$$tools.in || exit 1; \
 	done
 
 reset: ## delete the data of the local system, after asking

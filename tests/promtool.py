@@ -5,25 +5,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-CACHE = ROOT / ".cache" / "promtool"
+from tests.fetched import CACHE, ROOT, Missing, once, reason, run
+
+FOLDER = CACHE / "promtool"
 ALERTS = ROOT / "infra" / "helm" / "order-lifecycle" / "files" / "alerts.yaml"
 CASES = sorted((ROOT / "tests" / "deploy").glob("*_test.yaml"))
-PATIENCE = 120.0
-"""How long, in seconds, Debian's package may take to come."""
-
-
-class Missing(Exception):
-    """There is no promtool; the text is one line that says what to do."""
 
 
 def find() -> str:
@@ -33,7 +25,7 @@ def find() -> str:
         Missing: it is nowhere, and can't be fetched.
     """
     named = os.environ.get("PROMTOOL") or "promtool"
-    if found := shutil.which(named) or shutil.which(CACHE / "promtool"):
+    if found := shutil.which(named) or shutil.which(FOLDER / "promtool"):
         return found
     if os.environ.get("PROMTOOL"):
         raise Missing(f"PROMTOOL: {named} can't be run: name the program, or nothing to have it fetched")
@@ -41,37 +33,26 @@ def find() -> str:
         raise Missing(
             "promtool is not on the PATH, and there is no apt to fetch it: install Prometheus, or set PROMTOOL"
         )
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        # Tests in several processes want it at once.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (CACHE / "promtool").exists():
-            _unpack()
-    return str(CACHE / "promtool")
+    try:
+        once(FOLDER, ("promtool",), _unpack)
+    except (subprocess.SubprocessError, ValueError) as error:
+        said = reason(error)
+        raise Missing(f"promtool can't be fetched by apt: {said}: install Prometheus, or set PROMTOOL") from error
+    return str(FOLDER / "promtool")
 
 
-def _unpack() -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE) as name:
-        folder = Path(name)
-        # Lists of packages of our own where the machine has none, or old ones: its own are root's to renew.
-        (folder / "lists" / "partial").mkdir(parents=True)
-        own = [f"-oDir::State::Lists={folder / 'lists'}", f"-oDir::Cache={folder}", "-oDebug::NoLocking=true"]
-        try:
-            try:
-                _run(["apt-get", "download", "prometheus"], folder)
-            except subprocess.CalledProcessError:
-                _run(["apt-get", *own, "update"], folder)
-                _run(["apt-get", *own, "download", "prometheus"], folder)
-            (package,) = folder.glob("prometheus_*.deb")
-            _run(["dpkg-deb", "--extract", str(package), str(folder / "unpacked")], folder)
-        except (subprocess.SubprocessError, ValueError) as error:
-            said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-            raise Missing(f"promtool can't be fetched by apt: {said}: install Prometheus, or set PROMTOOL") from error
-        (folder / "unpacked" / "usr" / "bin" / "promtool").replace(CACHE / "promtool")
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=PATIENCE)
+def _unpack(folder: Path) -> None:
+    # Lists of packages of our own where the machine has none, or old ones: its own are root's to renew.
+    (folder / "lists" / "partial").mkdir(parents=True)
+    own = [f"-oDir::State::Lists={folder / 'lists'}", f"-oDir::Cache={folder}", "-oDebug::NoLocking=true"]
+    try:
+        run(["apt-get", "download", "prometheus"], folder)
+    except subprocess.CalledProcessError:
+        run(["apt-get", *own, "update"], folder)
+        run(["apt-get", *own, "download", "prometheus"], folder)
+    (package,) = folder.glob("prometheus_*.deb")
+    run(["dpkg-deb", "--extract", str(package), str(folder / "unpacked")], folder)
+    (folder / "unpacked" / "usr" / "bin" / "promtool").rename(folder / "promtool")
 
 
 def main() -> int:

@@ -16,8 +16,11 @@
   valueFrom:
     secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}
 {{- end }}
-{{- with .extra }}
-{{ toYaml . }}
+{{- range .extra }}
+{{- if or (hasKey $.plain .name) (hasKey $.secret .name) }}
+{{- fail (printf "extraEnv: %s has a value already, by `settings` or by a value of its own: leave it out here" .name) }}
+{{- end }}
+- {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end }}
 
@@ -132,11 +135,10 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- end }}
 
 {{- define "order-lifecycle.api.env" -}}
-{{- $plain := dict -}}
+{{- $plain := mergeOverwrite (dict) .Values.settings .Values.api.settings -}}
 {{- range $part := list "temporal" "database" "telemetry" "api" -}}
-{{- $plain = merge $plain (include (printf "order-lifecycle.plain.%s" $part) $ | fromYaml) -}}
+{{- $plain = mergeOverwrite $plain (include (printf "order-lifecycle.plain.%s" $part) $ | fromYaml) -}}
 {{- end -}}
-{{- $plain = merge $plain .Values.api.settings .Values.settings -}}
 {{- with .Values -}}
 {{- $secret := dict
   "DATABASE_URL" .database.existingSecret
@@ -152,11 +154,10 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{/* Takes root, worker, of, its entry. Temporal's worker controller gives what it connects with by itself, but for the CA. */}}
 {{- define "order-lifecycle.worker.env" -}}
 {{- $controlled := eq .root.Values.workerVersioning.mode "controller" -}}
-{{- $plain := include "order-lifecycle.plain.worker" . | fromYaml -}}
+{{- $plain := mergeOverwrite (dict) .root.Values.settings .of.settings (include "order-lifecycle.plain.worker" . | fromYaml) -}}
 {{- range $part := list (ternary "temporalCa" "temporal" $controlled) "database" "telemetry" -}}
-{{- $plain = merge $plain (include (printf "order-lifecycle.plain.%s" $part) $.root | fromYaml) -}}
+{{- $plain = mergeOverwrite $plain (include (printf "order-lifecycle.plain.%s" $part) $.root | fromYaml) -}}
 {{- end -}}
-{{- $plain = merge $plain .of.settings .root.Values.settings -}}
 {{- $secret := dict
   "DATABASE_URL" .root.Values.database.existingSecret
   "OTEL_EXPORTER_OTLP_HEADERS" .root.Values.telemetry.headers.existingSecret -}}
@@ -171,6 +172,6 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 
 {{- define "order-lifecycle.migrations.env" -}}
 {{- $log := pick .Values.settings "LOG_LEVEL" "LOG_FORMAT" "DATABASE_TIMEOUT" -}}
-{{- $plain := merge (include "order-lifecycle.plain.database" . | fromYaml) $log -}}
+{{- $plain := mergeOverwrite $log (include "order-lifecycle.plain.database" . | fromYaml) -}}
 {{ include "order-lifecycle.env" (dict "plain" $plain "secret" (dict "DATABASE_URL" .Values.database.existingSecret)) }}
 {{- end }}

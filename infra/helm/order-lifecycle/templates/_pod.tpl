@@ -81,7 +81,7 @@ readinessProbe:
 {{- define "order-lifecycle.podMetadata" -}}
 labels:
   {{- include "order-lifecycle.selector" . | nindent 2 }}
-  {{- with merge (dict) (.of.podLabels | default dict) .root.Values.commonLabels }}
+  {{- with mergeOverwrite (dict) .root.Values.commonLabels (.of.podLabels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- with .of.podAnnotations }}
@@ -147,10 +147,10 @@ topologySpreadConstraints:
 {{- end }}
 {{- with .initContainer }}
 initContainers:
-  - {{- . | nindent 4 }}
+  - {{ . | nindent 4 | trim }}
 {{- end }}
 containers:
-  - {{- include "order-lifecycle.container" . | nindent 4 }}
+  - {{ include "order-lifecycle.container" . | nindent 4 | trim }}
 volumes:
   - name: tmp
     emptyDir: {sizeLimit: 64Mi}
