@@ -8,6 +8,7 @@ JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
 TOOLS  := kubernetes checkov
+GROUPS := build temporal reload
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean
@@ -73,6 +74,10 @@ lock: install ## resolve the requirements anew, with hashes and without addresse
 	@for tools in $(TOOLS); do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command 'make lock' --output-file requirements/$$tools.txt requirements/$$tools.in || exit 1; \
+	done
+	@for group in $(GROUPS); do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+			--custom-compile-command 'make lock' --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
 
 reset: ## delete the data of the local system, after asking
