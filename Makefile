@@ -11,10 +11,11 @@ TOOLS  := kubernetes checkov
 GROUPS := build temporal reload
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts format lock docs release reset clean
+.PHONY: help install demo up test soak bench coverage check alerts format lock docs manifests release reset clean \
+	kind-up deploy e2e kind-down
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed ## make the environment in .venv, from the locked requirements
 
@@ -62,6 +63,22 @@ docs: install ## write the generated parts of the documentation
 	$(BIN)/python -m cli.settings_table
 	$(BIN)/python -m cli.lifecycle_pictures
 	$(BIN)/python -m api.openapi
+
+manifests: install ## render the chart into infra/k8s/base, for kustomize
+	$(BIN)/python -m infra.manifests
+
+# These need docker, kind, helm and kubectl, and nothing of this environment.
+kind-up: ## make a cluster with PostgreSQL, Temporal and a collector, by kind; KIND_IMAGE=… another Kubernetes
+	@$(PYTHON) -m infra.kind up
+
+deploy: ## build the images, and install or upgrade the system on that cluster: http://127.0.0.1:8080
+	@$(PYTHON) -m infra.kind deploy
+
+e2e: ## all of it: a cluster, a release, an upgrade under running orders, and nothing left
+	@$(PYTHON) -m infra.kind e2e
+
+kind-down: ## delete that cluster, with its data
+	@$(PYTHON) -m infra.kind down
 
 release: docs ## freeze the API's description as that of a release, with which the next ones are compared
 	cp docs/openapi.json docs/openapi-released.json
