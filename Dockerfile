@@ -12,18 +12,18 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/venv
 WORKDIR /app
 
-# The project as `make install` has it: its name and version, and the `orders` command, for the packages in /app.
+# The project's own name and version, which it tells in traces and metrics, and the `orders` command; not its packages.
 FROM build AS project
 COPY requirements/build.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/build \
     && pip --python /opt/build install --only-binary :all: --require-hashes --requirement build.txt
 COPY pyproject.toml README.md LICENSE ./
-RUN /opt/build/bin/python -c "from hatchling.build import build_editable; build_editable('/wheels')"
+RUN /opt/build/bin/python -c "from hatchling.build import build_wheel; build_wheel('/wheels')" \
+    && pip --python /opt/venv install --no-index --no-deps --root /project /wheels/*.whl
 
 FROM build AS locked
 COPY infra/images/install.sh ./
-COPY --from=project /wheels /wheels
 
 FROM locked AS api-packages
 COPY requirements/api.txt ./
@@ -65,7 +65,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-ENV PATH="/opt/venv/bin:${PATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH="/opt/venv/bin:${PATH}" PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 STOPSIGNAL SIGTERM
 # A number, since Kubernetes can't tell that a name is not root's; it is nobody's on the node.
@@ -77,6 +77,7 @@ LABEL org.opencontainers.image.title="order-lifecycle-api" \
 # A container's own loopback is of no use to anybody outside.
 ENV API_HOST=0.0.0.0 OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 COPY --from=api-packages /opt/venv /opt/venv
+COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/api ./api
 EXPOSE 8000 9464
@@ -87,6 +88,7 @@ LABEL org.opencontainers.image.title="order-lifecycle-worker" \
       org.opencontainers.image.description="The workers of the order lifecycle; the arguments are the queues."
 ENV WORKER_HEALTH_HOST=0.0.0.0 OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 COPY --from=worker-packages /opt/venv /opt/venv
+COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/workers ./workers
 EXPOSE 8081 9464
@@ -96,6 +98,7 @@ FROM runtime AS migrate
 LABEL org.opencontainers.image.title="order-lifecycle-migrate" \
       org.opencontainers.image.description="Brings the database of the order lifecycle up to date."
 COPY --from=migrate-packages /opt/venv /opt/venv
+COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/migrations ./migrations
 ENTRYPOINT ["python", "-m", "migrations"]
@@ -104,6 +107,7 @@ FROM runtime AS cli
 LABEL org.opencontainers.image.title="order-lifecycle-cli" \
       org.opencontainers.image.description="The orders command, for an API that runs elsewhere."
 COPY --from=cli-packages /opt/venv /opt/venv
+COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/cli ./cli
 ENTRYPOINT ["orders"]
