@@ -11,7 +11,7 @@ TOOLS  := kubernetes checkov
 GROUPS := build temporal reload
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens format lock docs manifests release reset clean \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -54,6 +54,9 @@ check: install ## lint, types, direction of imports
 
 alerts: install ## check the alert rules and run their tests, by promtool
 	$(BIN)/python -m tests.promtool
+
+goldens: install ## write anew what the chart makes of its values files, which the tests compare
+	$(BIN)/python -m tests.deploy.golden --write
 
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .

@@ -59,11 +59,12 @@ class Chart:
         return rendered
 
     def refusal(self, values: Values, file: str | None = None) -> str:
-        """Say why the chart refuses these values."""
+        """Say why the chart refuses these values: what its guards say, or its schema."""
         try:
             self.render(values, file)
         except Refused as error:
-            return str(error)
+            told = str(error).partition("\n\nUse --debug")[0]
+            return told.partition("guards.yaml:")[2].partition("\n")[2] or told
         raise AssertionError(f"rendered: {json.dumps(values)}")
 
     def notes(self, values: Values | None = None) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests import kubernetes_tools, promtool
+from tests.deploy.charts import Chart
 from tests.fetched import Missing
 
 
@@ -39,3 +41,17 @@ def kubectl() -> str:
 def older_helm() -> str:
     """Helm 3, which there is no other way to than the package's: not a reason to fail where it has none."""
     return _tool(kubernetes_tools.older_helm, is_needed=kubernetes_tools.is_carried())
+
+
+@pytest.fixture(scope="session")
+def chart(helm: str) -> Chart:
+    return Chart(helm)
+
+
+@pytest.fixture(scope="session")
+def crd_schemas() -> Path:
+    """The folder with the definitions of custom resources, which are other people's and not kept here."""
+    folder = os.environ.get("CRD_SCHEMA_DIR")
+    if not folder:
+        pytest.skip("custom resources are not checked: set CRD_SCHEMA_DIR to a folder with GROUP_KINDS.yaml of each")
+    return Path(folder)

@@ -1,0 +1,44 @@
+{{/* The existing Secrets that pods need, as JSON: the name of the value, {name, key}. */}}
+{{- define "order-lifecycle.secrets" -}}
+{{- $found := dict -}}
+{{- with .Values -}}
+{{- $one := dict
+  "database.existingSecret" .database.existingSecret
+  "temporal.apiKey.existingSecret" .temporal.apiKey.existingSecret
+  "webhooks.carrier.existingSecret" .webhooks.carrier.existingSecret
+  "webhooks.stripe.existingSecret" .webhooks.stripe.existingSecret
+  "api.cursorSecret.existingSecret" .api.cursorSecret.existingSecret
+  "telemetry.headers.existingSecret" .telemetry.headers.existingSecret
+  "temporal.tls.ca.existingSecret" .temporal.tls.ca.existingSecret
+  "database.tls.ca.existingSecret" .database.tls.ca.existingSecret -}}
+{{- if eq .payments.provider "stripe" -}}
+{{- $_ := set $one "payments.stripe.existingSecret" .payments.stripe.existingSecret -}}
+{{- end -}}
+{{- if .tests.enabled -}}
+{{- $_ := set $one "tests.token.existingSecret" .tests.token.existingSecret -}}
+{{- end -}}
+{{- range $value, $secret := $one -}}
+{{- if $secret.name -}}{{- $_ := set $found $value (dict "name" $secret.name "keys" (list $secret.key)) -}}{{- end -}}
+{{- end -}}
+{{- range $server := list "temporal" "database" -}}
+{{- with (index $.Values $server).tls.client.existingSecret -}}
+{{- if .name -}}{{- $_ := set $found (printf "%s.tls.client.existingSecret" $server) (dict "name" .name "keys" (list .certificateKey .keyKey)) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ toJson $found }}
+{{- end }}
+
+{{/* Asks the cluster for them, where there is one to ask and the namespace is there: `helm template` knows of neither. */}}
+{{- define "order-lifecycle.guards.secrets" -}}
+{{- if and .Values.checks.secrets (lookup "v1" "ServiceAccount" .Release.Namespace "default") }}
+{{- range $value, $wanted := include "order-lifecycle.secrets" . | fromJson }}
+{{- $secret := lookup "v1" "Secret" $.Release.Namespace $wanted.name }}
+{{- range $key := $wanted.keys }}
+{{- if not (hasKey (($secret).data | default dict) $key) }}
+{{ $value }}: the namespace {{ $.Release.Namespace }} has no Secret {{ $wanted.name }} with the key {{ $key }}: make it by `kubectl --namespace {{ $.Release.Namespace }} create secret generic {{ $wanted.name }} {{ range $wanted.keys }}--from-file={{ . }}=FILE {{ end }}`, or set checks.secrets=false where it comes later
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
