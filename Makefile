@@ -65,6 +65,7 @@ format: install ## put the code into its form
 docs: install ## write the generated parts of the documentation
 	$(BIN)/python -m cli.settings_table
 	$(BIN)/python -m cli.lifecycle_pictures
+	$(BIN)/python -m cli.chart_values
 	$(BIN)/python -m api.openapi
 
 manifests: install ## render the chart into infra/k8s/base, for kustomize

@@ -101,11 +101,8 @@ monitoring.{{ $monitor }}.enabled: there is nothing to fetch: set telemetry.prom
 {{- define "order-lifecycle.guards.api" -}}
 {{- $of := .Values.api }}
 {{- $timeout := include "order-lifecycle.secondsOf" (dict "name" "API_TIMEOUT" "default" 10 "maps" (list .Values.settings $of.settings)) }}
-{{- if not $timeout }}
-API_TIMEOUT: write seconds (30) or a time of ISO 8601 (PT30S), so that terminationGracePeriodSeconds can be compared with it
-{{- end }}
-{{- $needed := add (int $of.preStopSleepSeconds) ($timeout | float64 | int) 5 }}
-{{- include "order-lifecycle.guards.grace" (dict "key" "api" "of" $of "needed" $needed "why" "preStopSleepSeconds, API_TIMEOUT and 5 s for the rest take together") }}
+{{- $needed := add (int $of.preStopSleepSeconds) ($timeout | float64 | int) 8 }}
+{{- include "order-lifecycle.guards.grace" (dict "key" "api" "of" $of "needed" $needed "why" "preStopSleepSeconds, API_TIMEOUT and 8 s for the rest take together") }}
 {{- include "order-lifecycle.guards.pods" (dict "key" "api" "of" $of) }}
 {{- end }}
 
@@ -121,9 +118,6 @@ API_TIMEOUT: write seconds (30) or a time of ISO 8601 (PT30S), so that terminati
 {{- $_ := set $taken $queue $worker }}
 {{- end }}
 {{- $drain := include "order-lifecycle.secondsOf" (dict "name" "WORKER_GRACEFUL_SHUTDOWN" "default" 30 "maps" (list $.Values.settings $of.settings)) }}
-{{- if not $drain }}
-WORKER_GRACEFUL_SHUTDOWN: write seconds (30) or a time of ISO 8601 (PT30S), so that terminationGracePeriodSeconds can be compared with it
-{{- end }}
 {{- include "order-lifecycle.guards.grace" (dict "key" $key "of" $of "needed" (add ($drain | float64 | int) 8) "why" "WORKER_GRACEFUL_SHUTDOWN and 8 s for the rest take together") }}
 {{- include "order-lifecycle.guards.pods" (dict "key" $key "of" $of) }}
 {{- include "order-lifecycle.guards.keda" (dict "root" $ "key" $key "of" $of) }}

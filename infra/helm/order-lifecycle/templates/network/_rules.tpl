@@ -32,9 +32,9 @@
 {{- $network := .Values.networkPolicy -}}
 {{ include "order-lifecycle.egress.dns" . }}
 {{ include "order-lifecycle.egress.database" . }}
-{{ include "order-lifecycle.egress" (dict "to" $network.temporal.to "port" ($network.temporal.port | default (include "order-lifecycle.port" .Values.temporal.address))) }}
+{{ include "order-lifecycle.egress" (dict "to" $network.temporal.to "port" (int $network.temporal.port | default (include "order-lifecycle.port" .Values.temporal.address))) }}
 {{- with .Values.telemetry.otlp.endpoint }}
-{{ include "order-lifecycle.egress" (dict "to" $network.telemetry.to "port" ($network.telemetry.port | default (include "order-lifecycle.port" .))) }}
+{{ include "order-lifecycle.egress" (dict "to" $network.telemetry.to "port" (int $network.telemetry.port | default (include "order-lifecycle.port" .))) }}
 {{- end }}
 {{- end }}
 
@@ -84,7 +84,7 @@ spec:
 {{ include "order-lifecycle.egress.servers" . }}
 {{- if eq .Values.auth.mode "jwt" }}
 {{- with .Values.networkPolicy.issuer }}
-{{ include "order-lifecycle.egress" (dict "to" .to "port" (.port | default (include "order-lifecycle.port" $.Values.auth.jwksUrl))) }}
+{{ include "order-lifecycle.egress" (dict "to" .to "port" (int .port | default (include "order-lifecycle.port" $.Values.auth.jwksUrl))) }}
 {{- end }}
 {{- end }}
 {{- end }}
