@@ -79,7 +79,7 @@ deploy: ## build the images, and install or upgrade the system on that cluster: 
 	@$(PYTHON) -m infra.kind deploy
 
 e2e: ## all of it: a cluster, a release, an upgrade under running orders, and nothing left
-	@$(PYTHON) -m infra.kind e2e
+	@$(PYTHON) -m infra.e2e
 
 kind-down: ## delete that cluster, with its data
 	@$(PYTHON) -m infra.kind down

@@ -1,4 +1,4 @@
-"""What `make e2e` does: from nothing to an upgrade under running orders, on a cluster by kind.
+"""``python3 -m infra.e2e``, or `make e2e`: from nothing to an upgrade under running orders, on a cluster by kind.
 
 A first release, and its `helm test`; then an upgrade that replaces every pod, while orders from before it are in review
 and further ones keep coming through the Service. All have to be delivered, and no request may fail.
@@ -21,6 +21,9 @@ API = "http://127.0.0.1:8080"
 ORDER = (kind.ROOT / "examples" / "order.json").read_bytes()
 BEFORE, REVIEW = 10, 60
 """How many orders are placed before the upgrade, and how many seconds each is in review: longer than pods take."""
+FIRST = (f"api.settings.REVIEW_TIMEOUT={REVIEW}",)
+SECOND = ("api.settings.REVIEW_TIMEOUT=1", "settings.LOG_LEVEL=INFO")
+"""Settings of the release, and of the upgrade: the second differ for every process."""
 DEADLINE = 300.0
 """How long, in seconds, orders may take until they are delivered once the upgrade is done."""
 OVERLAYS = ("dev", "prod")
@@ -36,7 +39,7 @@ def run_all() -> None:
     for overlay in OVERLAYS:
         # The API server itself says what it would refuse.
         kind.kubectl("apply", "--dry-run=server", "-k", str(kind.K8S / "overlays" / overlay))
-    kind.deploy([f"api.settings.REVIEW_TIMEOUT={REVIEW}"])
+    kind.deploy(FIRST)
     kind.test()
     upgrade()
     kind.down()
@@ -53,7 +56,7 @@ def upgrade() -> None:
     customers = Customers()
     customers.start()
     try:
-        kind.deploy(["api.settings.REVIEW_TIMEOUT=1", "settings.LOG_LEVEL=INFO"])
+        kind.deploy(SECOND)
     finally:
         customers.stop()
     if customers.refused:
@@ -96,7 +99,7 @@ def place() -> str:
         OSError: nobody answers in time, or with an error.
     """
     headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
-    return str(asked(urllib.request.Request(f"{API}/orders", ORDER, headers))["id"])
+    return str(asked(urllib.request.Request(f"{API}/orders", ORDER, headers))["id"])  # noqa: S310 - the address is ours
 
 
 def wait_until_delivered(orders: list[str]) -> None:
@@ -139,3 +142,7 @@ def running_pods() -> set[str]:
 def say(text: str) -> None:
     """Tell how far it is."""
     print(f"e2e: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(kind.attempt(run_all))

@@ -1,6 +1,6 @@
-"""``python3 -m infra.kind up|secrets|deploy|e2e|logs|down``: the system on a cluster of this machine, by kind.
+"""``python3 -m infra.kind up|secrets|deploy|test|logs|down``: the system on a cluster of this machine, by kind.
 
-What `make kind-up`, `make deploy`, `make e2e` and `make kind-down` do. It needs docker, kind, helm and kubectl, and no
+What `make kind-up`, `make deploy` and `make kind-down` do. It needs docker, kind, helm and kubectl, and no
 package but Python's own. No cluster but the one that it makes is touched, whatever kubectl's current context is.
 """
 
@@ -13,8 +13,9 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 K8S = ROOT / "infra" / "k8s"
@@ -40,15 +41,17 @@ class Failed(Exception):
 
 
 def check_tools() -> None:
-    """Look for the programs that are needed.
+    """Look for the programs that are needed, and for docker's engine.
 
     Raises:
         Failed: some are missing, one a line, or docker's engine does not answer.
     """
     if missing := [f"{name} is not on the PATH: {where}" for name, where in NEEDED.items() if not shutil.which(name)]:
         raise Failed("\n".join(missing))
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        raise Failed("docker's engine does not answer: start it, or see `docker info`")
+    try:
+        answer("docker", "info")
+    except Failed as error:
+        raise Failed("docker's engine does not answer: start it, or see `docker info`") from error
 
 
 def run(*command: str, given: str | None = None) -> None:
@@ -105,7 +108,7 @@ def make_secret(context: str) -> None:
         kubectl("create", "--filename", "-", context=context, given=json.dumps(database_secret()))
 
 
-def database_secret() -> dict[str, object]:
+def database_secret() -> dict[str, Any]:
     """Give a Secret with a password of its own for PostgreSQL of the dev services, and the URL that the chart wants."""
     password = secrets.token_urlsafe(24)
     url = f"postgresql://orders:{password}@postgres:5432/orders"
@@ -175,34 +178,33 @@ def down() -> None:
     run("kind", "delete", "cluster", "--name", CLUSTER)
 
 
-def main() -> int:
-    """Do what the arguments say."""
-    parser = argparse.ArgumentParser(prog="python3 -m infra.kind", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("task", choices=["up", "secrets", "deploy", "test", "e2e", "logs", "down"])
-    parser.add_argument("--folder", type=Path, default=ROOT / ".cache" / "kind-logs", help="where logs go")
-    arguments = parser.parse_args()
+def attempt(task: Callable[[], None]) -> int:
+    """Do something if its programs are there, and return the code that the process ends with."""
     try:
-        if arguments.task == "secrets":
-            # For `skaffold dev`, on whatever cluster it uses.
-            make_secret(os.environ.get("SKAFFOLD_KUBE_CONTEXT") or CONTEXT)
-            return 0
         check_tools()
-        if arguments.task == "e2e":
-            from infra import e2e
-
-            e2e.run_all()
-        elif arguments.task == "up":
-            up(os.environ.get("KIND_IMAGE", ""))
-        elif arguments.task == "logs":
-            logs(arguments.folder)
-        else:
-            {"deploy": deploy, "test": test, "down": down}[arguments.task]()
+        task()
     except Failed as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def main() -> int:
+    """Do what the arguments say."""
+    tasks: dict[str, Callable[[], None]] = {
+        "up": lambda: up(os.environ.get("KIND_IMAGE", "")),
+        # For `skaffold dev`, on whatever cluster it uses.
+        "secrets": lambda: make_secret(os.environ.get("SKAFFOLD_KUBE_CONTEXT") or CONTEXT),
+        "deploy": deploy,
+        "test": test,
+        "logs": lambda: logs(ROOT / ".cache" / "kind-logs"),
+        "down": down,
+    }
+    parser = argparse.ArgumentParser(prog="python3 -m infra.kind", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("task", choices=tasks)
+    return attempt(tasks[parser.parse_args().task])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``reload.py PACKAGE [ARGUMENT…]`` runs ``python -m PACKAGE`` anew whenever its files change: in images of `skaffold dev`.
+"""``reload.py PACKAGE [ARGUMENT…]`` runs ``python -m PACKAGE``, anew whenever its files change, for `skaffold dev`.
 
 It runs from a copy of ``/app`` in the pod's ``/tmp``: there files can be put into a container whose root is read-only,
 and they outlive the container. Everything else is as in the image without it.
