@@ -83,7 +83,7 @@ class Customers(threading.Thread):
         while not self._stopping.wait(0.5):
             try:
                 self.orders.append(place())
-            except OSError as error:
+            except kind.Failed as error:
                 self.refused.append(f"{time.strftime('%H:%M:%S')} {error}")
 
     def stop(self) -> None:
@@ -96,7 +96,7 @@ def place() -> str:
     """Place an order and return its id.
 
     Raises:
-        OSError: nobody answers in time, or with an error.
+        Failed: nobody answers in time, or with an error.
     """
     headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
     return str(asked(urllib.request.Request(f"{API}/orders", ORDER, headers))["id"])  # noqa: S310 - the address is ours
@@ -106,7 +106,7 @@ def wait_until_delivered(orders: list[str]) -> None:
     """Ask for each order until it is at its end.
 
     Raises:
-        Failed: one ended otherwise than delivered, or is not at its end after a while.
+        Failed: one ended otherwise than delivered, or is not at its end after a while, or nobody answers.
     """
     deadline = time.monotonic() + DEADLINE
     for order in orders:
@@ -121,11 +121,14 @@ def asked(request: str | urllib.request.Request) -> dict[str, Any]:
     """Ask the API, and return the JSON that it answers.
 
     Raises:
-        OSError: nobody answers in time, or with an error.
+        Failed: nobody answers in time, or with an error.
     """
-    # A connection of its own for each: a new one shows best whether the Service leads to pods that are there.
-    with urllib.request.urlopen(request, timeout=15) as response:  # noqa: S310 - the address is ours
-        answer: dict[str, Any] = json.load(response)
+    try:
+        # A connection of its own for each: a new one shows best whether the Service leads to pods that are there.
+        with urllib.request.urlopen(request, timeout=15) as response:  # noqa: S310 - the address is ours
+            answer: dict[str, Any] = json.load(response)
+    except OSError as error:
+        raise kind.Failed(f"the API at {API}: {error}") from error
     return answer
 
 
