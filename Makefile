@@ -7,11 +7,15 @@ ONLY   ?=
 JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
+# What can't stand beside the rest, each in a folder of its own.
 TOOLS  := kubernetes checkov
+# Groups of pyproject.toml: what images are made with and of, besides the project.
 GROUPS := build temporal reload
+LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy format lock docs manifests release reset clean \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -58,6 +62,9 @@ alerts: install ## check the alert rules and run their tests, by promtool
 goldens: install ## write anew what the chart makes of its values files, which the tests compare
 	$(BIN)/python -m tests.deploy.golden --write
 
+policy: install ## check what the chart makes, and the Dockerfile, by checkov, which gets an environment of its own
+	$(BIN)/python -m tests.policy
+
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -89,16 +96,13 @@ release: docs ## freeze the API's description as that of a release, with which t
 
 lock: install ## resolve the requirements anew, with hashes and without addresses
 	@for extra in $(LOCKS); do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--custom-compile-command 'make lock' --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
+		$(LOCK) --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
 	done
-	@for tools in $(TOOLS); do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--custom-compile-command 'make lock' --output-file requirements/$$tools.txt requirements/$$tools.in || exit 1; \
+	@for tool in $(TOOLS); do \
+		$(LOCK) $$(test $$tool = checkov || echo --no-deps) --output-file requirements/$$tool.txt requirements/$$tool.in || exit 1; \
 	done
 	@for group in $(GROUPS); do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--custom-compile-command 'make lock' --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
+		$(LOCK) --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
 
 reset: ## delete the data of the local system, after asking

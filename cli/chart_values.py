@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,11 @@ _KEY = re.compile(r"(?P<indent> *)(?P<key>[\w.-]+):(?: (?P<value>.*))?")
 def schema(text: str) -> str:
     """Put the settings into the schema of the values."""
     written = json.loads(text)
-    known = (concern for concern in (*CONCERNS, SdkSettings) if concern not in (ClientSettings, StackSettings))
-    written["definitions"]["settings"] = _only(dict(_variables(known)))
-    for name, concerns in SCOPES.items():
-        properties = {each: {"$ref": f"#/definitions/settings/properties/{each}"} for each, _ in _variables(concerns)}
+    concerns: list[type[Settings]] = [*CONCERNS, SdkSettings]
+    in_cluster = [concern for concern in concerns if concern not in (ClientSettings, StackSettings)]
+    written["definitions"]["settings"] = _only(dict(_variables(in_cluster)))
+    for name, scope in SCOPES.items():
+        properties = {each: {"$ref": f"#/definitions/settings/properties/{each}"} for each, _ in _variables(scope)}
         written["definitions"][name] = _only(properties)
     return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
 
@@ -69,14 +70,14 @@ def _only(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def _variables(concerns: Iterator[type[Settings]] | Sequence[type[Settings]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _variables(concerns: Iterable[type[Settings]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for concern in concerns:
         described = concern.model_json_schema()
         for name, field in described["properties"].items():
             # Of what may be None only the other type can be written.
             kind = field["anyOf"][0] if "anyOf" in field else field
             kind |= described["$defs"][kind["$ref"].rpartition("/")[2]] if "$ref" in kind else {}
-            if name not in OWN and not kind.get("writeOnly"):
+            if name not in OWN and not kind.get("items", kind).get("writeOnly"):
                 yield name, {"description": field.get("description", ""), **_as_value(kind)}
 
 

@@ -32,13 +32,13 @@ def once(folder: Path, names: Sequence[str], fetch: Callable[[Path], None]) -> N
                 (Path(temporary) / name).replace(folder / name)
 
 
-def run(command: Sequence[str], folder: Path) -> None:
-    """Run a command in a folder, quietly.
+def run(command: Sequence[str], folder: Path, patience: float = PATIENCE) -> None:
+    """Run a command in a folder, quietly, for so many seconds at most.
 
     Raises:
         subprocess.SubprocessError: it failed, or took too long.
     """
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=PATIENCE)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=patience)
 
 
 def reason(error: Exception) -> str:

@@ -12,10 +12,9 @@ from tests.deploy.charts import CHART, FILES
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
-def given_secrets(file: str) -> set[str]:
-    """Give the keys of existing Secrets that the values of a file in ``ci/`` name, as ``Secret/NAME/KEY``."""
-    values = merged(DEFAULTS, yaml.safe_load(FILES[file].read_text()) or {})
-    return {f"Secret/{each['name']}/{key}" for each in _existing(values) for key in _keys(each)}
+def given(file: str) -> set[str]:
+    """Name what the values of a file in ``ci/`` take as given: ``Secret/NAME/KEY``, ``ServiceAccount/NAME``."""
+    return set(_given(merged(DEFAULTS, yaml.safe_load(FILES[file].read_text()) or {})))
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,14 +28,12 @@ def _are_objects(*values: Any) -> bool:
     return all(isinstance(value, Mapping) for value in values)
 
 
-def _existing(values: Any) -> Iterator[dict[str, str]]:
+def _given(values: Any) -> Iterator[str]:
     if isinstance(values, Mapping):
         for key, value in values.items():
-            if key == "existingSecret" and value["name"]:
-                yield value
+            if key == "existingSecret":
+                yield from (f"Secret/{value['name']}/{each}" for part, each in value.items() if part != "name")
+            elif key == "serviceAccount" and value.get("create") is False:
+                yield f"ServiceAccount/{value['name']}"
             else:
-                yield from _existing(value)
-
-
-def _keys(secret: Mapping[str, str]) -> list[str]:
-    return [value for key, value in secret.items() if key != "name"]
+                yield from _given(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -64,8 +65,8 @@ def _written(peer: dict[str, Any]) -> str:
 
 
 def _labels(selector: dict[str, Any]) -> str:
-    # The part of a label before the slash says whose it is, which is clear here.
-    wanted = [f"{key.rpartition('/')[2]}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    # What stands before the last dot or slash of a label says whose it is, which is clear here.
+    wanted = [f"{re.split('[./]', key)[-1]}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
     return ",".join([*wanted, *(json.dumps(each) for each in selector.get("matchExpressions") or ())]) or "*"
 
 

@@ -53,6 +53,9 @@ database.existingSecret.name: name the Secret that has the database's URL
 {{- if and (eq .sslMode "disable") (or .tls.ca.existingSecret.name .tls.client.existingSecret.name) }}
 database.sslMode: it is disable, so the certificates of database.tls are not used: set it to verify-full
 {{- end }}
+{{- if and (eq .sslMode "verify-ca") (not .tls.ca.existingSecret.name) }}
+database.tls.ca.existingSecret.name: database.sslMode=verify-ca needs the CA: name the Secret that has it, or take verify-full
+{{- end }}
 {{- end }}
 {{- with .Values.temporal }}
 {{- if and .tls.serverName (eq (include "order-lifecycle.temporalTls" $) "false") }}
@@ -168,6 +171,12 @@ workerVersioning.buildId: the image of workers.{{ $worker }} has a digest, so it
 {{- with .Values.temporal }}
 {{- if and .apiKey.existingSecret.name .tls.client.existingSecret.name }}
 temporal.apiKey.existingSecret.name: Temporal's worker controller takes an API key or a client certificate: name one Secret of the two
+{{- end }}
+{{- if and (eq (include "order-lifecycle.temporalTls" $) "true") (not .apiKey.existingSecret.name) (not .tls.client.existingSecret.name) }}
+workerVersioning.mode: Temporal's worker controller encrypts its connection only with an API key or a client certificate: set temporal.apiKey or temporal.tls.client, or take env
+{{- end }}
+{{- if and .apiKey.existingSecret.name .tls.ca.existingSecret.name }}
+temporal.tls.ca.existingSecret.name: Temporal's worker controller with an API key trusts public CAs only: leave it out
 {{- end }}
 {{- with .tls.client.existingSecret }}
 {{- if and .name (or (ne .certificateKey "tls.crt") (ne .keyKey "tls.key")) }}

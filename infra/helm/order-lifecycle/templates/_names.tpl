@@ -6,7 +6,7 @@
 {{- define "order-lifecycle.fullname" -}}
 {{- $name := include "order-lifecycle.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{ .Values.fullnameOverride | default $full | trunc 40 | trimSuffix "-" }}
+{{ .Values.fullnameOverride | default $full | replace "." "-" | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{/* The name of a worker's objects. Takes root and worker, the entry's name. */}}

@@ -34,10 +34,16 @@
 {{- if and .Values.checks.secrets (lookup "v1" "ServiceAccount" .Release.Namespace "default") }}
 {{- range $value, $wanted := include "order-lifecycle.secrets" . | fromJson }}
 {{- $secret := lookup "v1" "Secret" $.Release.Namespace $wanted.name }}
+{{- $missing := list }}
 {{- range $key := $wanted.keys }}
 {{- if not (hasKey (($secret).data | default dict) $key) }}
-{{ $value }}: the namespace {{ $.Release.Namespace }} has no Secret {{ $wanted.name }} with the key {{ $key }}: make it by `kubectl --namespace {{ $.Release.Namespace }} create secret generic {{ $wanted.name }} {{ range $wanted.keys }}--from-file={{ . }}=FILE {{ end }}`, or set checks.secrets=false where it comes later
+{{- $missing = append $missing $key }}
 {{- end }}
+{{- end }}
+{{- if and $missing $secret }}
+{{ $value }}: the Secret {{ $wanted.name }} of the namespace {{ $.Release.Namespace }} has no key {{ join " nor " $missing }}: add it, or name the key that there is
+{{- else if $missing }}
+{{ $value }}: the namespace {{ $.Release.Namespace }} has no Secret {{ $wanted.name }}: make it by `kubectl --namespace {{ $.Release.Namespace }} create secret generic {{ $wanted.name }}{{ range $missing }} --from-file={{ . }}=FILE{{ end }}`, or set checks.secrets=false where it comes later
 {{- end }}
 {{- end }}
 {{- end }}
