@@ -20,7 +20,7 @@ RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,targe
     && pip --python /opt/build install --only-binary :all: --require-hashes --requirement build.txt
 COPY pyproject.toml README.md LICENSE ./
 RUN /opt/build/bin/python -c "from hatchling.build import build_wheel; build_wheel('/wheels')" \
-    && pip --python /opt/venv install --no-index --no-deps --root /project /wheels/*.whl
+    && pip --python /opt/venv install --no-cache-dir --no-index --no-deps --root /project /wheels/*.whl
 
 FROM build AS locked
 COPY infra/images/install.sh ./
@@ -67,6 +67,7 @@ LABEL org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH="/opt/venv/bin:${PATH}" PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
+COPY --from=project /project /
 STOPSIGNAL SIGTERM
 # A number, since Kubernetes can't tell that a name is not root's; it is nobody's on the node.
 USER 65532:65532
@@ -77,7 +78,6 @@ LABEL org.opencontainers.image.title="order-lifecycle-api" \
 # A container's own loopback is of no use to anybody outside.
 ENV API_HOST=0.0.0.0 OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 COPY --from=api-packages /opt/venv /opt/venv
-COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/api ./api
 EXPOSE 8000 9464
@@ -88,7 +88,6 @@ LABEL org.opencontainers.image.title="order-lifecycle-worker" \
       org.opencontainers.image.description="The workers of the order lifecycle; the arguments are the queues."
 ENV WORKER_HEALTH_HOST=0.0.0.0 OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 COPY --from=worker-packages /opt/venv /opt/venv
-COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/workers ./workers
 EXPOSE 8081 9464
@@ -98,7 +97,6 @@ FROM runtime AS migrate
 LABEL org.opencontainers.image.title="order-lifecycle-migrate" \
       org.opencontainers.image.description="Brings the database of the order lifecycle up to date."
 COPY --from=migrate-packages /opt/venv /opt/venv
-COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/migrations ./migrations
 ENTRYPOINT ["python", "-m", "migrations"]
@@ -107,18 +105,17 @@ FROM runtime AS cli
 LABEL org.opencontainers.image.title="order-lifecycle-cli" \
       org.opencontainers.image.description="The orders command, for an API that runs elsewhere."
 COPY --from=cli-packages /opt/venv /opt/venv
-COPY --from=project /project /
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/cli ./cli
 ENTRYPOINT ["orders"]
 
 # The API and a worker that start anew when `skaffold dev` puts files in the place of theirs.
 FROM build AS reload-packages
-COPY requirements/reload.txt ./
+COPY requirements/reload.txt infra/images/reload.py ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/reload \
-    && pip --python /opt/reload install --only-binary :all: --require-hashes --requirement reload.txt
-COPY --chmod=0644 infra/images/reload.py /opt/reload/
+    && pip --python /opt/reload install --only-binary :all: --require-hashes --requirement reload.txt \
+    && install -m 0644 reload.py /opt/reload/
 
 FROM api AS api-dev
 COPY --from=reload-packages /opt/reload /opt/reload

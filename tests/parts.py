@@ -12,6 +12,7 @@ PARTS = {
     "integration": "tests/integration",
     "api": "tests/api",
     "deploy": "tests/deploy",
+    "images": "tests/images",
     "stack": "tests/stack",
 }
 
