@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import sys
@@ -56,7 +57,8 @@ def main() -> int:
         log_config=None,
         # Its lines have the whole address, with the email of whom one looks for.
         access_log=False,
-        timeout_graceful_shutdown=10,
+        # Whatever is asked has its time; who follows orders has been dismissed.
+        timeout_graceful_shutdown=math.ceil(settings.timeout.total_seconds()),
     )
     with suppress(KeyboardInterrupt):
         Server(config).run()

@@ -28,6 +28,7 @@ from orders.ledger.reader import LedgerReader
 from orders.model import Origin
 from orders.patience import patiently
 from orders.policy import Policy
+from orders.readiness import database_answers, missing, temporal_answers
 from orders.settings import (
     ApiSettings,
     DatabaseSettings,
@@ -38,10 +39,8 @@ from orders.settings import (
 )
 from orders.telemetry import Telemetry
 from orders.telemetry.context import about
-from orders.temporal import connect, ping
+from orders.temporal import connect
 
-PATIENCE = timedelta(seconds=2)
-"""How long a probe, or who asks for statistics, waits for a dependency."""
 BEARER = HTTPBearer(
     scheme_name="token",
     bearerFormat="JWT",
@@ -98,27 +97,14 @@ class Services:
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""
-        signs = await asyncio.gather(self._temporal(), self._postgres(), return_exceptions=True)
-        for sign in signs:
-            if isinstance(sign, BaseException) and not isinstance(sign, DependencyUnavailable):
-                raise sign
-        return [sign for sign in signs if isinstance(sign, DependencyUnavailable)]
+        return await missing(temporal_answers(self.client), database_answers(self.database))
 
     async def wait_until_ready(self) -> None:
         """Wait for all dependencies, saying what is being waited for."""
-        await asyncio.gather(patiently(self._temporal), patiently(self._postgres))
+        await asyncio.gather(
+            patiently(lambda: temporal_answers(self.client)), patiently(lambda: database_answers(self.database))
+        )
         logging.getLogger(__name__).info("ready: Temporal and PostgreSQL answer")
-
-    async def _temporal(self) -> None:
-        await ping(self.client, PATIENCE)
-
-    async def _postgres(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                await loop.run_in_executor(self.database.threads, self.database.ping)
-        except TimeoutError:
-            raise DependencyUnavailable("PostgreSQL", f"no answer within {PATIENCE}") from None
 
 
 async def services(request: Request) -> Services:

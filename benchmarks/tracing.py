@@ -20,7 +20,7 @@ import httpx2
 import psutil
 import typer
 from rich.text import Text
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from benchmarks import figures
 from benchmarks.meters import Meters
@@ -31,7 +31,8 @@ from cli.local import while_up
 from cli.stack import Stack
 from cli.terminal import err, out
 from orders.errors import InvalidSetting
-from orders.ledger.engine import pg8000_url
+from orders.ledger.engine import engine_of
+from orders.settings import DatabaseSettings, load
 
 MODES: dict[str, dict[str, str]] = {
     "off": {"OTEL_SDK_DISABLED": "true"},
@@ -88,7 +89,7 @@ async def _bring_to_their_end(stack: Stack, orders: int, all_in_all: int) -> Non
                 (await http.post("/orders", json=body)).raise_for_status()
 
         await asyncio.gather(*(place() for _ in range(orders)))
-    engine = create_engine(pg8000_url(stack.environment["DATABASE_URL"]), isolation_level="AUTOCOMMIT")
+    engine = engine_of(load(DatabaseSettings, DATABASE_URL=stack.environment["DATABASE_URL"]))
     query = text("select count(*) from orders where status = 'completed'")
     try:
         async with asyncio.timeout(120):

@@ -14,7 +14,7 @@ from rich.text import Text
 from cli import show
 from cli.client import Filters, Order, OrdersClient
 from cli.errors import StackError
-from cli.terminal import AsJson, out, read
+from cli.terminal import AsJson, out, read, tell
 from orders.settings import ClientSettings, load
 
 app = typer.Typer()
@@ -100,7 +100,7 @@ def watch(order_id: OrderId, as_json: AsJson = False, url: Url = None) -> None:
     """Follow an order live until it is at its end."""
     with client_of(url) as client:
         for event in client.follow(order_id):
-            print(json.dumps(event), flush=True) if as_json else out.print(show.event_line(event))
+            tell(event, as_json)
         if not as_json:
             out.print(Text("the order is ") + show.coloured(client.get(order_id)["status"]))
 
@@ -182,10 +182,11 @@ def retry_payment(
     _answer(lambda client: client.retry_payment(order_id, payment_method), url, as_json)
 
 
-def client_of(url: str | None) -> OrdersClient:
+def client_of(url: str | None, tries: int = 4) -> OrdersClient:
     """Make the client that asks the API at this address, or at that of the settings."""
     settings = load(ClientSettings)
-    return OrdersClient(url or settings.url, settings.token.get_secret_value() if settings.token else None)
+    token = settings.token.get_secret_value() if settings.token else None
+    return OrdersClient(url or settings.url, token, tries=tries)
 
 
 def _answer(ask: Callable[[OrdersClient], Order], url: str | None, as_json: bool) -> None:

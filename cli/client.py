@@ -271,6 +271,10 @@ class OrdersClient:
 
     # The system
 
+    def check_ready(self) -> None:
+        """Ask once whether the API can serve: it raises what it waits for."""
+        self._ask("GET", "/readyz", expect="status", tries=1)
+
     def stats(self) -> list[Queue]:
         """Ask what waits on each task queue, and who works on it."""
         return cast("list[Queue]", self._ask("GET", "/stats", expect="queues")["queues"])
@@ -300,8 +304,9 @@ class OrdersClient:
         page = self._ask("GET", f"{_path(order_id)}/events", expect="data", params=asked, timeout=patience)
         return page["data"], None if page["next"] is None else int(page["next"])
 
-    def _ask(self, method: str, path: str, expect: str = "id", **request: Any) -> Json:
-        for tried in range(1, self._tries + 1):
+    def _ask(self, method: str, path: str, expect: str = "id", tries: int | None = None, **request: Any) -> Json:
+        tries = tries or self._tries
+        for tried in range(1, tries + 1):
             rest = min(FIRST_REST * 2 ** (tried - 1), LONGEST_REST)
             try:
                 answer = self._http.request(method, path, **request)
@@ -309,10 +314,10 @@ class OrdersClient:
                 detail = "a key, or a token, has printable ASCII characters only"
                 raise ApiError({"title": "Not possible", "status": 0, "detail": detail}) from error
             except (httpx2.RequestError, httpx2.InvalidURL) as error:
-                if tried == self._tries or isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+                if tried == tries or isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
                     raise self._unreachable(f"nothing answers at {self._url}") from error
             else:
-                if tried == self._tries or answer.status_code not in AGAIN:
+                if tried == tries or answer.status_code not in AGAIN:
                     return self._understood(answer, expect)
                 rest = _rest_of(answer) or rest
             # Not all at the same moment.

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from cli import show
 from cli.client import ApiError, Event, Order, OrdersClient
+from cli.terminal import out, tell
 from cli.traces import OrderTraces, TracesClient
 from cli.waterfall import Waterfall
 from cli.waterfall_terminal import WaterfallView
 
-out = Console(highlight=False)
 QUIET, PATIENCE = 0.4, 3.0
 """How long, in seconds, no span has come when there are thought to be no more, and how long that may take."""
 
@@ -42,10 +40,7 @@ class Demonstration:
             order = client.place(body)
             self._say(Text(f"\nPOST /orders → {order['id']}, {order['total']} {order['currency']}\n"))
             for event in client.follow(order["id"], until=self._is_over, wait=1):
-                if self.as_json:
-                    print(json.dumps(event), flush=True)
-                else:
-                    out.print(show.event_line(event))
+                tell(event, self.as_json)
             order = client.get(order["id"])
             for part in ("", show.order_view(order), "", show.trail(client.events(order["id"]), title="audit trail")):
                 self._say(part)

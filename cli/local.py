@@ -115,7 +115,10 @@ def reset(
 
 def _stack(folder: Path, **given: Any) -> Stack:
     # Servers and their drivers take half a second to import, which is for those who start them.
-    from cli.stack import Stack  # noqa: PLC0415
+    try:
+        from cli.stack import Stack  # noqa: PLC0415
+    except ImportError as error:
+        raise StackError(f"to run the system here needs pip install 'order-lifecycle[local]' ({error})") from error
 
     return Stack(folder, say=_note, **given)
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import typer
 from rich.text import Text
 
-from cli import asking, local, show, trace
+from cli import asking, local, show, smoke, trace
 from cli.client import ApiError
 from cli.errors import StackError
 from cli.terminal import err
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (local, asking, trace):
+for commands in (local, asking, trace, smoke):
     app.add_typer(commands.app)
 
 

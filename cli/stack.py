@@ -194,6 +194,8 @@ class Stack:
         if "TEMPORAL_ADDRESS" in self.environment:
             await self._reach_temporal("TEMPORAL_ADDRESS", patience=5)
             return
+        if load(TemporalSettings).is_encrypted:
+            raise StackError("the embedded Temporal server does not encrypt: set TEMPORAL_ADDRESS, or no TEMPORAL_TLS…")
         port = self._port(settings.temporal_port, "STACK_TEMPORAL_PORT")
         ui_port = self._port(settings.temporal_ui_port, "STACK_TEMPORAL_UI_PORT")
         state = self.folder / "temporal.db" if self.keep else None

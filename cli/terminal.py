@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from cli import show
+from cli.client import Event
 from cli.errors import StackError
 
 out = Console(highlight=False)
@@ -38,3 +41,11 @@ def write(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StackError(f"{file} can't be written: {error.strerror}") from error
+
+
+def tell(event: Event, as_json: bool) -> None:
+    """Print an event as it comes."""
+    if as_json:
+        print(json.dumps(event), flush=True)
+    else:
+        out.print(show.event_line(event))

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy import Engine, NullPool, text
 
 from migrations.catalogue import EXAMPLE, InvalidCatalogue, enter, read
 from orders.errors import InvalidSetting
-from orders.ledger.engine import Database, pg8000_url
+from orders.ledger.engine import Database, engine_of
 from orders.logs import set_up_logging
 from orders.patience import patiently
 from orders.settings import DatabaseSettings, load
@@ -66,8 +66,7 @@ async def _main(catalogue: Path | None) -> None:
 
     await patiently(ping)
     # Without the service's pool and time limits: to wait for another migration, or to build an index, may take long.
-    url = pg8000_url(settings.url.get_secret_value())
-    await asyncio.to_thread(upgrade, create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool))
+    await asyncio.to_thread(upgrade, engine_of(settings, poolclass=NullPool))
     if articles:
         entered = await asyncio.to_thread(enter, database, articles)
         logger.info("%s of %s articles entered, the others were there", entered, len(articles))

@@ -15,6 +15,7 @@
     ├── StaleWrite           a write to the ledger that a newer decision has overtaken
     ├── Overloaded           too much is going on in this process
     ├── DependencyUnavailable  the database or Temporal can't be reached
+    │   └── SchemaBehind     the database's schema is older than the code needs
     └── InvalidSetting       an environment variable has a value that can't be used
 """
 
@@ -76,11 +77,21 @@ class StaleWrite(OrderError):
 
 
 class DependencyUnavailable(OrderError):
-    """The database or Temporal can't be reached; ``name`` says which."""
+    """The database or Temporal can't be reached; ``name`` says which, ``told`` is what anybody may hear of it."""
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, told: str | None = None) -> None:
         super().__init__(f"{name} is unavailable: {reason}")
-        self.name = name
+        self.name, self.told = name, told or name
+
+
+class SchemaBehind(DependencyUnavailable):
+    """The database's schema is older than the code needs; ``found`` is its revision, None that of an empty database."""
+
+    def __init__(self, found: str | None, needed: str) -> None:
+        state = f"the schema of the database is at {found}" if found else "the database has no schema yet"
+        reason = f"{state}, this release needs {needed}: run python -m migrations"
+        super().__init__("migrations", reason, told=f"migrations ({reason})")
+        self.args = (reason,)
 
 
 class Overloaded(OrderError):

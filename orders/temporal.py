@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
@@ -29,9 +32,28 @@ AWAY = frozenset(
 )
 """The gRPC status codes that mean "not now" (gRPC, "Status codes and their use")."""
 
+_REASONS = (
+    (
+        "NotValidForName",
+        "the server's certificate is for another name: see TEMPORAL_ADDRESS and TEMPORAL_TLS_SERVER_NAME",
+    ),
+    ("InvalidCertificate", "the server's certificate is not trusted: see TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
+    ("InvalidMessage", "the server does not encrypt: see TEMPORAL_TLS"),
+    ("AlertReceived", "the server refuses the client's certificate, or wants one: see TEMPORAL_TLS_CLIENT_CERT_PATH"),
+    ("fatal alert", "the server refuses the client's certificate, or wants one: see TEMPORAL_TLS_CLIENT_CERT_PATH"),
+    ("handshake eof", "the server breaks off before the connection is encrypted: see TEMPORAL_TLS"),
+    ("code: Unauthenticated", "the server does not know this client: see TEMPORAL_API_KEY"),
+    ("code: PermissionDenied", "the server refuses this client: see TEMPORAL_API_KEY and TEMPORAL_NAMESPACE"),
+    ("hyper::Error", "the server breaks off the connection: see TEMPORAL_TLS and TEMPORAL_TLS_CLIENT_CERT_PATH"),
+)
+"""What Temporal's native client writes of a connection that fails (rustls, tonic), and what that means; the first one
+counts."""
+
 
 async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Telemetry = OFF) -> Client:
     """Connect to Temporal; a lazy client connects with its first call. Workers tell what their client tells.
+
+    Certificates are read here, once.
 
     Raises:
         DependencyUnavailable: the server can't be reached; the message names the setting to look at.
@@ -40,12 +62,35 @@ async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Tel
         return await Client.connect(
             settings.address,
             namespace=settings.namespace,
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+            tls=_tls(settings),
             data_converter=pydantic_data_converter,
             lazy=lazy,
             **telemetry.of_client,
         )
     except (RuntimeError, RPCError, ValueError) as error:
-        raise DependencyUnavailable("Temporal", f"nothing answers at TEMPORAL_ADDRESS={settings.address}") from error
+        raise DependencyUnavailable("Temporal", _why(error, f"={settings.address}")) from error
+
+
+def _tls(settings: TemporalSettings) -> TLSConfig | bool:
+    return settings.is_encrypted and TLSConfig(
+        server_root_ca_cert=_content(settings.ca),
+        domain=settings.server_name,
+        client_cert=_content(settings.client_cert),
+        client_private_key=_content(settings.client_key),
+    )
+
+
+def _content(file: Path | None) -> bytes | None:
+    return file.read_bytes() if file else None
+
+
+def _why(error: Exception, address: str = "") -> str:
+    if isinstance(error, RPCError):
+        is_about_us = error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+        return f"{error.message}: see TEMPORAL_API_KEY and TEMPORAL_NAMESPACE" if is_about_us else error.message
+    known = (reason for mark, reason in _REASONS if mark in str(error))
+    return next(known, f"nothing answers at TEMPORAL_ADDRESS{address}")
 
 
 @dataclass(frozen=True)
@@ -73,22 +118,29 @@ async def queue_stats(client: Client, timeout: timedelta) -> list[QueueStats]:
         DependencyUnavailable: Temporal can't be reached.
     """
     asked = [_stats_of(client, queue, kind, timeout) for queue, kinds in TASKS.items() for kind in kinds]
-    try:
+    with _answering():
         return await asyncio.gather(*asked)
-    except RPCError as error:
-        raise DependencyUnavailable("Temporal", error.message) from error
-    except RuntimeError as error:
-        raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
+
+
+async def unpolled(client: Client, queues: Iterable[str], timeout: timedelta) -> list[str]:
+    """Name the queues of which Temporal has not seen this process ask for tasks, of every kind, within five minutes.
+
+    Raises:
+        DependencyUnavailable: Temporal can't be reached.
+    """
+
+    async def is_unpolled(queue: str, kind: str) -> bool:
+        found = await _describe(client, queue, kind, timeout)
+        return client.identity not in {poller.identity for poller in found.pollers}
+
+    asked = [(queue, kind) for queue in queues for kind in TASKS[queue]]
+    with _answering():
+        found = await asyncio.gather(*(is_unpolled(queue, kind) for queue, kind in asked))
+    return list(dict.fromkeys(queue for (queue, _), lacking in zip(asked, found, strict=True) if lacking))
 
 
 async def _stats_of(client: Client, queue: str, kind: str, timeout: timedelta) -> QueueStats:
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.Value(f"TASK_QUEUE_TYPE_{kind.upper()}"),
-        report_stats=True,
-    )
-    found = await client.workflow_service.describe_task_queue(request, timeout=timeout)
+    found = await _describe(client, queue, kind, timeout)
     polls = [poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in found.pollers]
     return QueueStats(
         queue=queue,
@@ -102,15 +154,29 @@ async def _stats_of(client: Client, queue: str, kind: str, timeout: timedelta) -
     )
 
 
+async def _describe(client: Client, queue: str, kind: str, timeout: timedelta) -> DescribeTaskQueueResponse:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.Value(f"TASK_QUEUE_TYPE_{kind.upper()}"),
+        report_stats=True,
+    )
+    return await client.workflow_service.describe_task_queue(request, timeout=timeout)
+
+
 async def ping(client: Client, timeout: timedelta) -> None:
     """Ask Temporal for a sign of life, and whether the namespace is there.
 
     Raises:
         DependencyUnavailable: there is none.
     """
-    try:
+    with _answering():
         await client.count_workflows("WorkflowId = 'nobody'", rpc_timeout=timeout)
-    except RPCError as error:
-        raise DependencyUnavailable("Temporal", error.message) from error
-    except RuntimeError as error:
-        raise DependencyUnavailable("Temporal", "nothing answers at TEMPORAL_ADDRESS") from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (RPCError, RuntimeError) as error:
+        raise DependencyUnavailable("Temporal", _why(error)) from error

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
+from pydantic import AliasChoices
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -30,7 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not steer the tests.
     for concern in CONCERNS:
         for each in concern.model_fields.values():
-            os.environ.pop(str(each.alias), None)
+            other_names = each.validation_alias.choices if isinstance(each.validation_alias, AliasChoices) else ()
+            for name in (each.alias, *other_names):
+                os.environ.pop(str(name), None)
     # An API in the tests' own process is asked by nobody else.
     os.environ["API_HOST"] = "127.0.0.1"
     is_spread = hasattr(config, "workerinput")

@@ -8,7 +8,8 @@ PARTS = {
     "unit": "tests/unit",
     "workflows": "tests/workflows",
     "activities": "tests/integration/test_activities.py tests/integration/test_simulated_partners.py",
-    "database": "tests/integration/test_ledger.py tests/integration/test_stock.py tests/integration/test_migrations.py",
+    "database": "tests/integration/test_ledger.py tests/integration/test_stock.py tests/integration/test_migrations.py "
+    "tests/integration/test_encryption.py",
     "integration": "tests/integration",
     "api": "tests/api",
     "deploy": "tests/deploy",

@@ -35,6 +35,7 @@ USES = (
     "underway",
     "told",
     "counted",
+    "probed",
 )
 """What each test process has namespaces for, besides its main one."""
 

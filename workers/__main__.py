@@ -27,6 +27,9 @@ def main() -> int:
     except InvalidSetting as error:
         print(error, file=sys.stderr)
         return 2
+    except Exception:
+        logging.getLogger(__name__).exception("leaving: a worker can't go on")
+        return 1
     return 0
 
 

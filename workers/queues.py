@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from temporalio.common import VersioningBehavior
 from temporalio.worker import Interceptor
 
 from orders.activities.ledger import LedgerActivities
@@ -37,6 +38,8 @@ class Work:
     threads: Executor | None = None
     close: Callable[[], None] = lambda: None
     """Lets go what only this queue uses."""
+    versioning: VersioningBehavior = VersioningBehavior.AUTO_UPGRADE
+    """Whether workflows move on to newer versions of the workers, where these have versions (decision 14)."""
 
 
 def orders(database: Database, partners: PartnerSettings) -> Work:
@@ -56,7 +59,12 @@ def shipping(database: Database, partners: PartnerSettings) -> Work:
     """The shipping workflow and the calls to warehouse and carriers."""
     warehouse, carrier = SimulatedWarehouse(partners), SimulatedCarrier(CarrierBooks(database), partners)
     of = ShippingActivities(traced(warehouse, "warehouse"), traced(carrier, "carrier"))
-    return Work([ShippingWorkflow], [of.prepare, of.dispatch, of.put_back, of.track], _faults(partners))
+    return Work(
+        [ShippingWorkflow],
+        [of.prepare, of.dispatch, of.put_back, of.track],
+        _faults(partners),
+        versioning=VersioningBehavior.PINNED,
+    )
 
 
 def _payment_gateway(database: Database, partners: PartnerSettings) -> tuple[PaymentGateway, Callable[[], None]]:

@@ -10,12 +10,14 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from orders.contracts import ORDERS_QUEUE
 from orders.gauges import gauged
 from orders.ledger.engine import Database
 from orders.patience import patiently
+from orders.readiness import database_answers
 from orders.settings import (
     DatabaseSettings,
     PartnerSettings,
@@ -26,6 +28,7 @@ from orders.settings import (
 )
 from orders.telemetry import Telemetry
 from orders.temporal import connect, ping
+from workers.health import Vitals, probed
 from workers.queues import QUEUES, Work
 
 T = TypeVar("T")
@@ -46,7 +49,15 @@ def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> 
         max_cached_workflows=settings.cached_workflows,
         # By default running activities are cancelled the moment the worker is told to stop.
         graceful_shutdown_timeout=settings.graceful_shutdown,
+        deployment_config=_version_of(work, settings),
     )
+
+
+def _version_of(work: Work, settings: WorkerSettings) -> WorkerDeploymentConfig | None:
+    if settings.deployment_name is None or settings.build_id is None:
+        return None
+    version = WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
+    return WorkerDeploymentConfig(version, use_worker_versioning=True, default_versioning_behavior=work.versioning)
 
 
 def service_of(queues: Sequence[str]) -> str:
@@ -61,28 +72,39 @@ async def run(queues: Sequence[str], stop: asyncio.Event) -> None:
         InvalidSetting: a setting can't be used.
     """
     settings, database, partners = load(WorkerSettings), Database(load(DatabaseSettings)), load(PartnerSettings)
-    telemetry = Telemetry.start(service_of(queues), load(TelemetrySettings))
-    telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
-    try:
-        async with telemetry.telling():
-            client = await _unless(stop, _wait_for(load(TemporalSettings), database, telemetry))
-            if client:
-                work_of = {queue: QUEUES[queue](database, partners) for queue in queues}
-                # The workers of one queue are enough to ask, and whoever has none of them has the API.
-                asking = gauged(telemetry, database, client) if ORDERS_QUEUE in queues else nullcontext()
-                async with asking:
-                    await _work(client, work_of, settings, stop)
-    finally:
-        database.close()
-        await asyncio.to_thread(telemetry.close)
+    vitals = Vitals(database)
+    with probed(settings, vitals):
+        telemetry = Telemetry.start(service_of(queues), load(TelemetrySettings))
+        telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
+        try:
+            async with telemetry.telling():
+                client = await _unless(stop, _wait_for(load(TemporalSettings), vitals, database, telemetry))
+                if client:
+                    work_of = {queue: QUEUES[queue](database, partners) for queue in queues}
+                    # The workers of one queue are enough to ask, and whoever has none of them has the API.
+                    asking = gauged(telemetry, database, client) if ORDERS_QUEUE in queues else nullcontext()
+                    async with asking:
+                        await work_on(client, work_of, settings, stop, vitals)
+        finally:
+            vitals.is_draining = True
+            database.close()
+            await asyncio.to_thread(telemetry.close)
 
 
-async def _work(client: Client, work_of: Mapping[str, Work], settings: WorkerSettings, stop: asyncio.Event) -> None:
-    workers_of = [worker(client, queue, work, settings) for queue, work in work_of.items()]
+async def work_on(
+    client: Client, work_of: Mapping[str, Work], settings: WorkerSettings, stop: asyncio.Event, vitals: Vitals
+) -> None:
+    """Work on these queues until ``stop``, then let what runs come to its end.
+
+    Raises:
+        Exception: a worker can't go on.
+    """
+    workers_of = vitals.workers = [worker(client, queue, work, settings) for queue, work in work_of.items()]
     running = [asyncio.create_task(each.run()) for each in workers_of]
     for queue in work_of:
         logger.info("working on queue %s", queue)
     await _unless(stop, asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))
+    vitals.is_draining = True
     logger.info("draining: no new tasks are taken, running ones may end")
     shutdown = asyncio.gather(*(each.shutdown() for each in workers_of), *running)
     done, _ = await asyncio.wait([shutdown], timeout=settings.graceful_shutdown.total_seconds() + PATIENCE)
@@ -108,15 +130,12 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
     return None
 
 
-async def _wait_for(temporal: TemporalSettings, database: Database, telemetry: Telemetry) -> Client:
+async def _wait_for(temporal: TemporalSettings, vitals: Vitals, database: Database, telemetry: Telemetry) -> Client:
     async def temporal_answers() -> Client:
         client = await connect(temporal, telemetry=telemetry)
         await ping(client, timedelta(seconds=5))
         return client
 
-    async def postgres_answers() -> None:
-        await asyncio.get_running_loop().run_in_executor(None, database.ping)
-
-    client = await patiently(temporal_answers)
-    await patiently(postgres_answers)
+    client = vitals.client = await patiently(temporal_answers)
+    await patiently(lambda: database_answers(database))
     return client

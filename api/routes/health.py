@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.dependencies import Services, services
 from api.problems import RETRY_AFTER, problem, responses
 from api.schemas import Health
+from orders.readiness import waiting_for
 
 router = APIRouter(tags=["health"])
 
@@ -21,8 +22,7 @@ async def healthz() -> Health:
 
 @router.get("/readyz", operation_id="getReadiness", response_model=Health, responses=responses())
 async def readyz(request: Request, services: Annotated[Services, Depends(services)]) -> Health | Response:
-    """Answer 200 when Temporal and PostgreSQL answer, and 503 naming what does not."""
+    """Answer 200 when Temporal and PostgreSQL answer and the migrations were run, and 503 naming what is missing."""
     if missing := await services.missing():
-        detail = "waiting for " + " and ".join(error.name for error in missing)
-        return problem(request, "unavailable", detail, headers=RETRY_AFTER)
+        return problem(request, "unavailable", waiting_for(missing), headers=RETRY_AFTER)
     return Health(status="ready")

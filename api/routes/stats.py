@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api.auth import Scope
-from api.dependencies import PATIENCE, Services, needs, services
+from api.dependencies import Services, needs, services
 from api.problems import GUARDED, responses
 from api.schemas import QueueView, Stats
 from orders.deadline import remaining
+from orders.readiness import PATIENCE
 from orders.temporal import queue_stats
 
 router = APIRouter(tags=["stats"])

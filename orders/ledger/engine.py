@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import getpass
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orders.deadline import remaining
 from orders.errors import DependencyUnavailable, InvalidSetting, Overloaded
+from orders.ledger.encryption import context_of, explained
 from orders.settings import DatabaseSettings
+from orders.settings.servers import IN_URL
 
 T = TypeVar("T")
 
@@ -38,9 +40,8 @@ class Database:
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
-        self.engine: Engine = create_engine(
-            pg8000_url(settings.url.get_secret_value()),
-            isolation_level="AUTOCOMMIT",
+        self.engine: Engine = engine_of(
+            settings,
             pool_size=settings.pool_size,
             max_overflow=0,
             # An error is logged, goes to Temporal and into a span: it tells nothing of customers.
@@ -78,8 +79,8 @@ class Database:
                 raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
             raise
         except OSError as error:
-            # pg8000 lets an answer that doesn't come in time through as it is.
-            raise DependencyUnavailable("PostgreSQL", f"no answer ({error})") from error
+            # pg8000 lets an answer that doesn't come in time, and what goes wrong with TLS, through as it is.
+            raise DependencyUnavailable("PostgreSQL", explained(error, f"no answer ({error})")) from error
 
     async def run_async(self, work: Callable[[Connection], T]) -> T:
         """Do the same from an event loop, in one of the threads, and within the deadline of what is being done.
@@ -147,8 +148,23 @@ def _restore(connection: Connection) -> None:
         connection.invalidate()
 
 
+def engine_of(settings: DatabaseSettings, *, connect_args: Mapping[str, Any] | None = None, **options: Any) -> Engine:
+    """Make an engine whose connections are in autocommit, and encrypted as the settings say.
+
+    Certificates are read here, once.
+
+    Raises:
+        InvalidSetting: ``DATABASE_URL`` is no PostgreSQL URL.
+    """
+    url = pg8000_url(settings.url.get_secret_value())
+    # As libpq has it, a Unix socket is not encrypted. Without a word pg8000 would try, and go on if the server refuses.
+    context = None if "unix_sock" in url.query else context_of(settings)
+    arguments = {"ssl_context": context or False, **(connect_args or {})}
+    return create_engine(url, isolation_level="AUTOCOMMIT", connect_args=arguments, **options)
+
+
 def pg8000_url(url: str) -> URL:
-    """Turn a PostgreSQL URL as libpq writes it into one for pg8000.
+    """Turn a PostgreSQL URL as libpq writes it into one for pg8000, which has no parameters for encryption.
 
     ``postgresql://user@/name?host=/folder`` names a Unix socket, as in libpq's connection URIs
     (PostgreSQL manual, "Connection URIs").
@@ -164,8 +180,10 @@ def pg8000_url(url: str) -> URL:
         raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")
     # As libpq has it, who does not say who he is comes as the user of the operating system.
     parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or getpass.getuser())
+    parsed = parsed.difference_update_query(IN_URL)
     if unknown := set(parsed.query) - _PARAMETERS:
-        raise InvalidSetting(f"DATABASE_URL: {min(unknown)} is not known here; {', '.join(sorted(_PARAMETERS))} are")
+        known = ", ".join(sorted(_PARAMETERS | set(IN_URL)))
+        raise InvalidSetting(f"DATABASE_URL: {min(unknown)} is not known here; {known} are")
     folder = parsed.query.get("host")
     if isinstance(folder, str) and folder.startswith("/"):
         query: dict[str, Any] = {name: value for name, value in parsed.query.items() if name not in ("host", "port")}
@@ -205,4 +223,5 @@ def _is_network(error: DBAPIError) -> bool:
 def _reason(error: SQLAlchemyError) -> str:
     origin = error.orig if isinstance(error, DBAPIError) else error
     answer = origin.args[0] if origin and origin.args else origin
-    return str(answer.get("M")) if isinstance(answer, dict) else str(answer).splitlines()[0]
+    said = str(answer.get("M")) if isinstance(answer, dict) else str(answer).splitlines()[0]
+    return explained(origin.__cause__ if origin else None, said)

@@ -68,4 +68,5 @@ def load(concern: type[SomeSettings], **given: Any) -> SomeSettings:
         first = error.errors()[0]
         # What two settings have to agree on has no place of its own: its type names the one to change.
         name = first["loc"][0] if first["loc"] else first["type"]
-        raise InvalidSetting(f"{name}: {first['msg']}") from error
+        # What pydantic puts before the words of a check of ours.
+        raise InvalidSetting(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error

@@ -46,7 +46,7 @@ class ApiSettings(Settings):
         timedelta(seconds=10),
         alias="API_TIMEOUT",
         description="how long a request may take, but for those that wait for events; keep it below the limit of the "
-        "gateway in front",
+        "gateway in front. So long may those take that are under way when the process is told to end, by SIGTERM",
     )
     max_waiting: int = Field(
         1000,

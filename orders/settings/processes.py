@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
 from orders.contracts import TASKS
 from orders.settings.base import NotNegative, Settings
@@ -27,6 +28,46 @@ class WorkerSettings(Settings):
         description="how many open orders a worker keeps in memory; one that it doesn't is made anew from its history "
         "for each next step, with 0 every one",
     )
+    health_host: str = Field(
+        "127.0.0.1",
+        alias="WORKER_HEALTH_HOST",
+        min_length=1,
+        description="address on which `/healthz` and `/readyz` of a worker are served; `0.0.0.0` in a container",
+    )
+    health_port: int | None = Field(
+        None,
+        alias="WORKER_HEALTH_PORT",
+        ge=0,
+        le=65535,
+        description="port on which they are served, each process its own; 0 takes any, without one they are not served",
+    )
+    deployment_name: str | None = Field(
+        None,
+        alias="WORKER_DEPLOYMENT_NAME",
+        validation_alias=AliasChoices("WORKER_DEPLOYMENT_NAME", "TEMPORAL_DEPLOYMENT_NAME"),
+        max_length=255,
+        pattern=r"^[^.:\s]+$",
+        description="Temporal's name for processes that replace each other (worker versioning), which get tasks once "
+        "their version is current; off by default. Also read from TEMPORAL_DEPLOYMENT_NAME",
+    )
+    build_id: str | None = Field(
+        None,
+        alias="WORKER_BUILD_ID",
+        validation_alias=AliasChoices("WORKER_BUILD_ID", "TEMPORAL_WORKER_BUILD_ID"),
+        max_length=255,
+        pattern=r"^[^:\s]+$",
+        description="which version of it this process is, such as a release or the digest of an image; also read from "
+        "TEMPORAL_WORKER_BUILD_ID",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if bool(self.deployment_name) != bool(self.build_id):
+            lacking, given = (
+                ("BUILD_ID", "DEPLOYMENT_NAME") if self.deployment_name else ("DEPLOYMENT_NAME", "BUILD_ID")
+            )
+            raise PydanticCustomError(f"WORKER_{lacking}", f"is needed with WORKER_{given}")
+        return self
 
 
 class LogSettings(Settings):

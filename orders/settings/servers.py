@@ -2,21 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qsl
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
 from orders.settings.base import Positive, Settings, possible_port
+from orders.settings.certificates import SYSTEM, Authorities, AuthoritiesOrSystem, Readable, check_pair
+
+
+def _one_word(secret: SecretStr) -> SecretStr:
+    # A header can't hold a line break, such as a file may end with: Temporal's client would leave the key out.
+    if secret.get_secret_value().split() != [secret.get_secret_value()]:
+        raise ValueError("there is a space or a line break in it, or at its end")
+    return secret
 
 
 class TemporalSettings(Settings):
-    """The Temporal server."""
+    """The Temporal server (Temporal's own variables)."""
 
     address: Annotated[str, AfterValidator(possible_port)] = Field(
         "localhost:7233", alias="TEMPORAL_ADDRESS", pattern=r"^[^:/\s]+:\d{1,5}$", description="Temporal's `host:port`"
     )
     namespace: str = Field("default", alias="TEMPORAL_NAMESPACE", min_length=1, description="Temporal's namespace")
+    api_key: Annotated[SecretStr, AfterValidator(_one_word)] | None = Field(
+        None, alias="TEMPORAL_API_KEY", description="the API key, for Temporal Cloud; it goes out encrypted only"
+    )
+    tls: bool | None = Field(
+        None,
+        alias="TEMPORAL_TLS",
+        description="whether the connection is encrypted; by default with TEMPORAL_API_KEY or one of TEMPORAL_TLS_…",
+    )
+    ca: Authorities | None = Field(
+        None,
+        alias="TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+        description="file of the authorities that the server's certificate may come from (PEM); by default those that "
+        "the machine trusts",
+    )
+    server_name: str | None = Field(
+        None,
+        alias="TEMPORAL_TLS_SERVER_NAME",
+        description="name that the server's certificate has to have, where it is not the host of TEMPORAL_ADDRESS",
+    )
+    client_cert: Readable | None = Field(
+        None, alias="TEMPORAL_TLS_CLIENT_CERT_PATH", description="file of the certificate to show to the server (PEM)"
+    )
+    client_key: Readable | None = Field(
+        None, alias="TEMPORAL_TLS_CLIENT_KEY_PATH", description="file of its key (PEM, not encrypted)"
+    )
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is."""
+        return bool(self.tls or self._of_tls())
+
+    def _of_tls(self) -> list[str]:
+        """Name what is of use on an encrypted connection only, and set."""
+        values = {
+            "TEMPORAL_API_KEY": self.api_key,
+            "TEMPORAL_TLS_SERVER_CA_CERT_PATH": self.ca,
+            "TEMPORAL_TLS_SERVER_NAME": self.server_name,
+            "TEMPORAL_TLS_CLIENT_CERT_PATH": self.client_cert,
+            "TEMPORAL_TLS_CLIENT_KEY_PATH": self.client_key,
+        }
+        return [name for name, value in values.items() if value]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.tls is False and (of_tls := self._of_tls()):
+            raise PydanticCustomError("TEMPORAL_TLS", f"false can't be, with {of_tls[0]}: set true, or nothing")
+        check_pair(
+            ("TEMPORAL_TLS_CLIENT_CERT_PATH", self.client_cert), ("TEMPORAL_TLS_CLIENT_KEY_PATH", self.client_key)
+        )
+        return self
+
+
+def _without_falling_back(mode: Any) -> Any:
+    if mode in ("allow", "prefer"):
+        raise ValueError(
+            f"{mode} goes on in plain text with a server that refuses TLS: set verify-full, or require where its "
+            "certificate can't be verified"
+        )
+    return mode
+
+
+IN_URL = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
+"""The parameters in the query of a URL, and the variables that they overrule (PostgreSQL manual, "Environment
+Variables")."""
 
 
 class DatabaseSettings(Settings):
@@ -42,3 +117,47 @@ class DatabaseSettings(Settings):
         alias="DATABASE_TIMEOUT",
         description="longest wait for a connection or a statement",
     )
+    ssl_mode: Annotated[
+        Literal["disable", "require", "verify-ca", "verify-full"], BeforeValidator(_without_falling_back)
+    ] = Field(
+        "disable",
+        alias="PGSSLMODE",
+        description="`verify-full`: encrypted, with the server that DATABASE_URL names; `verify-ca`: with any whose "
+        "certificate comes from PGSSLROOTCERT; `require`: encrypted, with whoever answers; `disable`. This and the "
+        "next three may stand in DATABASE_URL as well, as `?sslmode=…&sslrootcert=…`, and count first there; on a "
+        "Unix socket they do nothing",
+    )
+    ssl_root_cert: AuthoritiesOrSystem | None = Field(
+        None,
+        alias="PGSSLROOTCERT",
+        description="file of the authorities that the server's certificate may come from (PEM); `system`, or nothing, "
+        "with `verify-full`: those that the machine trusts",
+    )
+    ssl_cert: Readable | None = Field(
+        None, alias="PGSSLCERT", description="file of the certificate to show to the server (PEM)"
+    )
+    ssl_key: Readable | None = Field(None, alias="PGSSLKEY", description="file of its key (PEM, not encrypted)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_counts_first(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        url = given.get("DATABASE_URL", "")
+        text = url.get_secret_value() if isinstance(url, SecretStr) else str(url)
+        said = dict(parse_qsl(text.partition("?")[2]))
+        return {**given, **{name: said[parameter] for parameter, name in IN_URL.items() if parameter in said}}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        files = {"PGSSLROOTCERT": self.ssl_root_cert, "PGSSLCERT": self.ssl_cert, "PGSSLKEY": self.ssl_key}
+        given = [name for name, file in files.items() if file]
+        if self.ssl_mode == "disable" and given:
+            raise PydanticCustomError("PGSSLMODE", f"disable makes nothing of {given[0]}: set verify-full")
+        if self.ssl_mode != "verify-full" and self.ssl_root_cert == SYSTEM:
+            # So many have a certificate from one of these that it says nothing without a name; libpq refuses it too.
+            raise PydanticCustomError(
+                "PGSSLMODE", f"{self.ssl_mode} can't be, with PGSSLROOTCERT=system: set verify-full"
+            )
+        if self.ssl_mode == "verify-ca" and not self.ssl_root_cert:
+            raise PydanticCustomError("PGSSLROOTCERT", "is needed with PGSSLMODE=verify-ca")
+        check_pair(("PGSSLCERT", self.ssl_cert), ("PGSSLKEY", self.ssl_key))
+        return self

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import httpx2
 import pytest
+from temporalio.client import Client
 
 from api.app import create_app
 from api.dependencies import Services
@@ -18,7 +20,8 @@ from orders.policy import Policy
 from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, load
 from orders.temporal import connect
 from tests.api.conftest import Api, http_of, services_of
-from tests.examples import body
+from tests.examples import body, new_id
+from tests.servers import create_database
 
 
 @pytest.fixture
@@ -36,6 +39,19 @@ async def test_an_api_with_its_servers_is_alive_and_ready(api: Api) -> None:
     assert (await api.http.get("/healthz")).json() == {"status": "ok"}
     ready = await api.http.get("/readyz")
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+
+async def test_an_api_whose_database_has_no_schema_is_not_ready_and_says_what_to_do(client: Client) -> None:
+    url = create_database(f"bare_{new_id()}")
+    database = Database(load(DatabaseSettings, DATABASE_URL=url, DATABASE_POOL_SIZE=1))
+    async with http_of(services_of(client, database, Policy())) as http:
+        ready = await http.get("/readyz")
+    database.close()
+    assert ready.status_code == 503
+    assert re.fullmatch(
+        r"waiting for migrations \(the database has no schema yet, this release needs \d+: run python -m migrations\)",
+        ready.json()["detail"],
+    )
 
 
 async def test_an_api_without_its_servers_is_alive_but_not_ready_and_says_for_what_it_waits(

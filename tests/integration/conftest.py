@@ -1,4 +1,4 @@
-"""A Stripe for the tests of its adapter."""
+"""A Stripe for the tests of its adapter, and certificates for those of encrypted connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from tests.stripe_server import (
     API_KEY,
     StripeServer,
 )
+from tests.tls import Certificates
 from workers.gateways.stripe import StripePayments
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"), "ours")
+
+
+@pytest.fixture(scope="session")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"), "theirs")
 
 
 @pytest.fixture(scope="session")

@@ -300,7 +300,7 @@ async def test_a_statement_that_takes_too_long_is_said_to_be_unavailable(databas
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "mysql://h/d", "postgresql://h/d?sslmode=require", "postgresql://h:port/d"]
+    "url", ["nonsense", "mysql://h/d", "postgresql://h/d?channel_binding=require", "postgresql://h:port/d"]
 )
 def test_a_url_that_cannot_be_used_names_its_setting(url: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^DATABASE_URL: "):

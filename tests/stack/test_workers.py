@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,11 +14,15 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 from temporalio.client import Client
 
 from cli.embedded import free_port
 from orders.contracts import ORDERS_QUEUE, PlaceOrder, order_workflow_id
+from orders.ledger.engine import pg8000_url
+from orders.ledger.schema import NEEDED
 from orders.workflows.order import OrderWorkflow
 from tests.examples import DETAILS, new_id
 from tests.servers import create_database
@@ -54,8 +59,19 @@ def start(database_url: str, process_name: str, tmp_path: Path) -> Iterator[Star
 
 @pytest.fixture
 def spare_database_url() -> str:
-    """A database without a table."""
-    return create_database(f"bare_{new_id()}")
+    """A database whose schema is said to be there, without a table."""
+    url = create_database(f"bare_{new_id()}")
+    engine = create_engine(pg8000_url(url), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text(f"create table alembic_version as select '{NEEDED}' as version_num"))
+    return url
+
+
+def probe(log: Path, path: str) -> tuple[int, str]:
+    """Ask a worker, and return the status and what it says."""
+    port = next(match[1] for match in [re.search(r"probes are answered on port (\d+)", log.read_text())] if match)
+    answer = httpx2.get(f"http://127.0.0.1:{port}{path}", trust_env=False)
+    return answer.status_code, answer.json().get("detail") or answer.json()["status"]
 
 
 def wait_for(words: str, log: Path, process: subprocess.Popen[str]) -> None:
@@ -71,12 +87,16 @@ def wait_for(words: str, log: Path, process: subprocess.Popen[str]) -> None:
 def test_workers_of_any_queues_share_a_process_that_drains_and_leaves_with_0(
     start: Start, tmp_path: Path, queues: tuple[str, ...]
 ) -> None:
-    process = start(*queues)
+    log = tmp_path / "log"
+    process = start(*queues, WORKER_HEALTH_PORT="0")
     for queue in queues:
-        wait_for(f"working on queue {queue}", tmp_path / "log", process)
+        wait_for(f"working on queue {queue}", log, process)
+    while probe(log, "/readyz") != (200, "ready"):
+        assert probe(log, "/healthz") == (200, "alive")
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    entries = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
     assert entries[-1]["message"] == "drained"
     assert {entry["service"] for entry in entries} == {f"orders-worker-{'-'.join(queues)}"}
 
@@ -91,11 +111,14 @@ def test_workers_of_any_queues_share_a_process_that_drains_and_leaves_with_0(
 def test_a_worker_without_its_servers_says_for_what_it_waits_tries_again_and_can_be_stopped(
     start: Start, tmp_path: Path, settings: dict[str, str], name: str
 ) -> None:
-    process = start("orders", **settings)
-    wait_for(f"waiting for {name}, next try in 0.5 s", tmp_path / "log", process)
+    log = tmp_path / "log"
+    process = start("orders", **settings, WORKER_HEALTH_PORT="0")
+    wait_for(f"waiting for {name}, next try in 0.5 s", log, process)
+    assert probe(log, "/healthz") == (200, "alive")
+    assert probe(log, "/readyz") == (503, f"waiting for {name}")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    assert "hunter2" not in (tmp_path / "log").read_text()
+    assert "hunter2" not in log.read_text()
 
 
 def test_a_worker_of_a_namespace_that_is_not_there_waits_for_it(start: Start, tmp_path: Path) -> None:

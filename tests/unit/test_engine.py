@@ -11,10 +11,10 @@ from orders.ledger.engine import Database
 from orders.settings import DatabaseSettings, load
 
 
-def failing_with(state: str, monkeypatch: pytest.MonkeyPatch) -> Database:
+def failing_with(state: str, monkeypatch: pytest.MonkeyPatch, said: str = "what the server says") -> Database:
     """A database that answers every statement with this SQLSTATE."""
     database = Database(load(DatabaseSettings, DATABASE_URL="postgresql://h/d"))
-    answer = DBAPIError("select", None, DatabaseError({"C": state, "M": "what the server says"}))
+    answer = DBAPIError("select", None, DatabaseError({"C": state, "M": said}))
 
     def fail(*_: object) -> None:
         raise answer
@@ -35,3 +35,17 @@ def test_a_server_that_cannot_answer_now_is_unavailable_for_the_reason_that_it_g
 def test_an_error_of_ours_is_not_blamed_on_the_server(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DBAPIError):
         failing_with(state, monkeypatch).ping()
+
+
+@pytest.mark.parametrize(
+    ("said", "setting"),
+    [
+        ('no pg_hba.conf entry for host "10.0.0.1", user "ann", database "orders", no encryption', "PGSSLMODE"),
+        ("connection requires a valid client certificate", "PGSSLCERT"),
+    ],
+)
+def test_a_server_that_wants_more_encryption_is_unavailable_until_a_setting_is_changed(
+    said: str, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DependencyUnavailable, match=f"{said}: see {setting}$"):
+        failing_with("28000", monkeypatch, said).ping()

@@ -21,6 +21,7 @@ from orders.settings import (
     Settings,
     TemporalSettings,
     WebhookSettings,
+    WorkerSettings,
     load,
 )
 
@@ -175,6 +176,43 @@ def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_password_in_a_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ann:hunter2@db/orders")
     assert "hunter2" not in repr(load(DatabaseSettings))
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        (("WORKER_DEPLOYMENT_NAME", "WORKER_BUILD_ID"), ("orders", "v1")),
+        (("TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID"), ("shop/orders", "v1.2-abc")),
+    ],
+)
+def test_workers_have_a_version_under_our_names_and_those_of_temporal_s_controller(
+    monkeypatch: pytest.MonkeyPatch, names: tuple[str, str], values: tuple[str, str]
+) -> None:
+    assert load(WorkerSettings).deployment_name is None
+    for name, value in zip(names, values, strict=True):
+        monkeypatch.setenv(name, value)
+    worker = load(WorkerSettings)
+    assert (worker.deployment_name, worker.build_id) == values
+
+
+def test_of_the_two_names_of_a_version_ours_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORKER_BUILD_ID", "TEMPORAL_WORKER_BUILD_ID", "TEMPORAL_DEPLOYMENT_NAME"):
+        monkeypatch.setenv(name, name)
+    assert load(WorkerSettings).build_id == "WORKER_BUILD_ID"
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [
+        ("WORKER_DEPLOYMENT_NAME", "WORKER_BUILD_ID"),
+        ("WORKER_BUILD_ID", "WORKER_DEPLOYMENT_NAME"),
+        ("TEMPORAL_WORKER_BUILD_ID", "WORKER_DEPLOYMENT_NAME"),
+    ],
+)
+def test_a_version_has_a_name_and_a_build(monkeypatch: pytest.MonkeyPatch, given: str, lacking: str) -> None:
+    monkeypatch.setenv(given, "v1")
+    with pytest.raises(InvalidSetting, match=f"^{lacking}: is needed with WORKER_"):
+        load(WorkerSettings)
 
 
 def test_no_two_settings_share_a_variable() -> None:

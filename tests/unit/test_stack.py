@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.errors import StackError
 from cli.stack import METRICS_PORT, Stack
 from orders.settings import StackSettings, load
 
@@ -31,3 +32,10 @@ def test_what_is_asked_of_it_is_not_overruled(
     assert stack.environment.get("OTEL_METRICS_EXPORTER") == exporter
     assert bool(stack.metrics_urls) is served
     assert METRICS_PORT not in stack.environment
+
+
+async def test_its_own_temporal_is_not_asked_to_encrypt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_TLS", "true")
+    stack = Stack(tmp_path, say=print, any_port=True)
+    with pytest.raises(StackError, match="does not encrypt: set TEMPORAL_ADDRESS"):
+        await stack._start_temporal(load(StackSettings))
