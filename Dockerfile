@@ -69,8 +69,10 @@ ENV PATH="/opt/venv/bin:${PATH}" PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWR
 WORKDIR /app
 COPY --from=project /project /
 STOPSIGNAL SIGTERM
-# A number, since Kubernetes can't tell that a name is not root's; it is nobody's on the node.
+# A number, since Kubernetes can't tell that a name is not root's; it is nobody's on the node. The name is for those who
+# ask who they are, such as a DATABASE_URL without a user: /etc/passwd does not say.
 USER 65532:65532
+ENV USER=orders
 
 FROM runtime AS api
 LABEL org.opencontainers.image.title="order-lifecycle-api" \
@@ -134,6 +136,8 @@ COPY --from=temporal-packages /opt/venv/bin/temporal /temporal
 COPY --from=temporal-packages --chown=65532:65532 /data /data
 STOPSIGNAL SIGTERM
 USER 65532:65532
+# There is no /etc/passwd to look the number up in.
+ENV USER=temporal
 VOLUME ["/data"]
 EXPOSE 7233 8233
 ENTRYPOINT ["/temporal", "server", "start-dev", "--ip", "0.0.0.0", "--db-filename", "/data/temporal.db", "--log-level", "warn"]

@@ -11,11 +11,14 @@ LOCKS  := api lambda workers migrations client local dev
 TOOLS  := kubernetes checkov
 # Groups of pyproject.toml: what images are made with and of, besides the project.
 GROUPS := build temporal reload
+IMAGES := api worker migrate cli temporal
+ENGINE ?= docker
+TAG    ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens policy format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy images image-test format lock docs manifests release reset clean \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -64,6 +67,16 @@ goldens: install ## write anew what the chart makes of its values files, which t
 
 policy: install ## check what the chart makes, and the Dockerfile, by checkov, which gets an environment of its own
 	$(BIN)/python -m tests.policy
+
+images: ## build the images; ENGINE=podman builds them by another engine, TAG=… tags them otherwise
+	@for image in $(IMAGES); do \
+		$(ENGINE) build --target $$image --tag order-lifecycle-$$image:$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
+	done
+	@$(ENGINE) images --filter reference='*order-lifecycle-*:$(TAG)'
+
+image-test: install ## build the images and run them against real servers; ENGINE=podman
+	@CONTAINER_ENGINE=$(ENGINE) $(BIN)/python -m tests.images.engine
+	CONTAINER_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/images $(PYTEST_ARGS)
 
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .

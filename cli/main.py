@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -33,6 +34,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a letter shows its code instead of failing.
             stream.reconfigure(errors="backslashreplace")
+    # As the first process of a container it would not be ended by SIGTERM, which has no default there.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
             app()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -74,6 +75,9 @@ async def _main(catalogue: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    # As the first process of a container it would not be ended by SIGTERM, which has no default there. A migration that
+    # is under way is finished first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         set_up_logging("orders-migrations")
         asyncio.run(_main(_arguments().catalogue))

@@ -39,7 +39,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     try:
         found = find(lab)
     except Missing as error:
-        shutil.rmtree(lab, ignore_errors=not kept)
+        if not kept:
+            shutil.rmtree(lab)
         pytest.skip(str(error))
     yield found
     if found.environment and not kept:

@@ -1,8 +1,8 @@
 """What builds and runs the images: docker, podman, or scripts for a machine that has neither registry nor daemon.
 
-``CONTAINER_ENGINE`` names docker or podman. ``CONTAINER_SCRIPTS`` names a folder with ``env.sh`` (the settings of podman and
-buildah), ``base-image.sh`` (makes a stand-in for the base image) and ``build.sh``; they need root and some of Debian's
-packages, which ``python -m tests.images.engine`` installs.
+``CONTAINER_ENGINE`` names docker or podman. ``CONTAINER_SCRIPTS`` names a folder with ``env.sh`` (the settings of
+podman and buildah), ``base-image.sh`` (makes a stand-in for the base image) and ``build.sh``; they need root and some of
+Debian's packages, which ``python -m tests.images.engine`` installs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +55,9 @@ class Engine:
 
     def config(self, image: str) -> dict[str, Any]:
         """Give the image's configuration (OCI image specification, "config")."""
-        found: dict[str, Any] = json.loads(self.ask("inspect", "--type", "image", "--format", "{{json .Config}}", image))
+        found: dict[str, Any] = json.loads(
+            self.ask("inspect", "--type", "image", "--format", "{{json .Config}}", image)
+        )
         return found
 
     def run(
@@ -80,8 +81,8 @@ class Engine:
         return into
 
     def _confined(self, options: Sequence[str], settings: Mapping[str, str]) -> list[str]:
-        # Podman would lay writable folders over /tmp and others.
-        strictly = ["--read-only-tmpfs=false"] if self.program == "podman" else []
+        # Podman would lay writable folders over /tmp, and enter the user into /etc/passwd: Kubernetes does neither.
+        strictly = ["--read-only-tmpfs=false", "--passwd=false"] if self.program == "podman" else []
         return [
             *("--pull=never", "--network", "host", "--read-only", *strictly),
             *("--cap-drop", "all", "--security-opt", "no-new-privileges"),
@@ -137,15 +138,17 @@ def find(lab: Path) -> Engine:
     """
     if sys.platform != "linux":
         raise Missing("the containers of the tests share the machine's network, which they can on Linux only")
-    if scripts := os.environ.get("CONTAINER_SCRIPTS"):
+    scripts, program = os.environ.get("CONTAINER_SCRIPTS"), os.environ.get("CONTAINER_ENGINE")
+    if scripts:
         return _by_scripts(Path(scripts).resolve(), lab)
-    if not (program := os.environ.get("CONTAINER_ENGINE")):
+    if not program:
         raise Missing("neither CONTAINER_ENGINE nor CONTAINER_SCRIPTS is set: `make image-test` builds and runs images")
     if not shutil.which(program):
         raise Missing(f"CONTAINER_ENGINE: {program} is not installed: install it, or name docker or podman")
     told = subprocess.run([program, "info"], capture_output=True, text=True, timeout=30, check=False)
     if told.returncode:
-        raise Missing(f"CONTAINER_ENGINE: {program} can't be used: {(told.stderr or told.stdout).strip().splitlines()[-1]}")
+        reason = (told.stderr or told.stdout).strip().splitlines()[-1]
+        raise Missing(f"CONTAINER_ENGINE: {program} can't be used: {reason}")
     return Engine(program, (program, "build", "--tag", "{image}", "{context}"))
 
 
@@ -154,9 +157,8 @@ def _by_scripts(folder: Path, lab: Path) -> Engine:
         if not (folder / name).exists():
             raise Missing(f"CONTAINER_SCRIPTS: there is no {folder / name}")
     if lacking := _lacking():
-        raise Missing(
-            f"CONTAINER_SCRIPTS needs {', '.join(lacking)}: as root on Debian, python -m tests.images.engine installs them"
-        )
+        how = "as root on Debian, python -m tests.images.engine installs them"
+        raise Missing(f"CONTAINER_SCRIPTS needs {', '.join(lacking)}: {how}")
     if os.geteuid() != 0:
         raise Missing("CONTAINER_SCRIPTS needs root")
     # The folders that builds share for pip are kept where temporary files are.
@@ -182,18 +184,14 @@ def _lacking() -> list[str]:
 
 
 def main() -> int:
-    """Install what the scripts lack, if there are some, and say whether images can be built."""
-    lacking = _lacking() if os.environ.get("CONTAINER_SCRIPTS") else []
+    """Install what the scripts lack, or say why there is no engine."""
     try:
-        if lacking and os.geteuid() == 0 and shutil.which("apt-get"):
+        if not os.environ.get("CONTAINER_SCRIPTS"):
+            find(Path())
+        elif (lacking := _lacking()) and os.geteuid() == 0:
             for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *lacking]):
                 subprocess.run(["apt-get", *command], check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
-        with tempfile.TemporaryDirectory() as nothing:
-            if not os.environ.get("CONTAINER_SCRIPTS"):
-                find(Path(nothing))
-            elif lacking := _lacking():
-                raise Missing(f"CONTAINER_SCRIPTS needs {', '.join(lacking)}: install them, as root on Debian")
-    except (Missing, subprocess.SubprocessError) as error:
+    except (Missing, OSError, subprocess.SubprocessError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -30,7 +30,7 @@ def own(found: list[tarfile.TarInfo]) -> list[tarfile.TarInfo]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_nobody_in_it_can_change_it(target: str, files: Files) -> None:
-    mine = [each for each in files(target) if each.uid == USER or each.gid == USER]
+    mine = [each for each in files(target) if USER in (each.uid, each.gid)]
     anybodys = [each for each in own(files(target)) if each.mode & 0o022 and not each.issym()]
     # Temporal's development server keeps its data there, on a volume.
     assert {each.name.rstrip("/") for each in [*mine, *anybodys]} == ({"data"} if target == "temporal" else set())
@@ -44,7 +44,9 @@ def test_its_user_can_read_all_of_it(target: str, files: Files) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_it_holds_no_secrets_no_caches_and_nothing_of_the_checkout_but_its_packages(target: str, files: Files) -> None:
     names = [each.name for each in files(target)]
-    unwanted = re.compile(r"(^|/)(\.env|\.git|\.cache/pip|pip\.conf|\.netrc|root/\.cache|conftest\.py|requirements.*\.txt)(/|$)")
+    unwanted = re.compile(
+        r"(^|/)(\.env|\.git|\.cache/pip|pip\.conf|\.netrc|root/\.cache|conftest\.py|requirements.*\.txt)(/|$)"
+    )
     assert [name for name in names if unwanted.search(name)] == []
     packages = {name.split("/")[1] for name in names if name.startswith("app/") and name != "app/"}
     of_target = {"api": "api", "worker": "workers", "migrate": "migrations", "cli": "cli"}
@@ -55,7 +57,9 @@ def test_it_holds_no_secrets_no_caches_and_nothing_of_the_checkout_but_its_packa
 def test_each_module_in_it_is_compiled(target: str, files: Files) -> None:
     names = {each.name for each in own(files(target))}
     sources = {Path(name) for name in names if name.endswith(".py")}
-    compiled = {Path(name).parent.parent / f"{Path(name).name.split('.')[0]}.py" for name in names if name.endswith(".pyc")}
+    compiled = {
+        Path(name).parent.parent / f"{Path(name).name.split('.')[0]}.py" for name in names if name.endswith(".pyc")
+    }
     assert len(sources) > 1000
     assert sources == compiled
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -167,9 +168,36 @@ def test_each_leaves_with_0_within_its_grace_when_it_is_told_to(
         assert "Traceback" not in container.log
 
 
-def test_temporal_keeps_what_it_was_told_on_its_volume(engine: Engine, image: Image) -> None:
-    config = engine.config(image("temporal"))
-    assert list(config["Volumes"]) == ["/data"]
+@pytest.mark.parametrize(
+    ("target", "arguments", "says"),
+    [("migrate", (), "waiting for PostgreSQL"), ("cli", ("watch", "ord_000000000000000000000000"), "")],
+)
+def test_whoever_waits_for_a_server_leaves_at_once_when_told_to(
+    target: str, arguments: tuple[str, ...], says: str, engine: Engine, image: Image
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        # Without a user, who is then that of the image.
+        settings = {"DATABASE_URL": f"postgresql://{address}/orders", "ORDERS_URL": f"http://{address}"}
+        container = engine.start(f"waiting-{target}", image(target), *arguments, **settings, DATABASE_TIMEOUT="1")
+        try:
+            connected, _ = silent.accept()
+            with connected:
+                assert _says(container, says), container.log
+                begin = time.monotonic()
+                assert container.terminate() in (1, 130), container.log
+                assert time.monotonic() - begin < 8
+        finally:
+            container.remove()
+
+
+def _says(container: Container, words: str) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while words not in container.log and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return words in container.log
 
 
 def test_what_a_developer_puts_in_place_of_a_source_is_what_runs(engine: Engine, image: Image, tmp_path: Path) -> None:
