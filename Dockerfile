@@ -1,4 +1,4 @@
-# The images of the system, one target each: api, worker, migrate, cli, and temporal for development.
+# The images of the system, one target each: api, worker, migrate, cli; for development temporal, api-dev and worker-dev.
 #
 #   docker build --target api --tag order-lifecycle-api .
 #
@@ -110,6 +110,22 @@ COPY --from=cli-packages /opt/venv /opt/venv
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/cli ./cli
 ENTRYPOINT ["orders"]
+
+# The API and a worker that start anew when `skaffold dev` puts files in the place of theirs.
+FROM build AS reload-packages
+COPY requirements/reload.txt infra/images/reload.py ./
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/reload \
+    && pip --python /opt/reload install --only-binary :all: --require-hashes --requirement reload.txt \
+    && install -m 0644 reload.py /opt/reload/
+
+FROM api AS api-dev
+COPY --from=reload-packages /opt/reload /opt/reload
+ENTRYPOINT ["/opt/reload/bin/python", "/opt/reload/reload.py", "api"]
+
+FROM worker AS worker-dev
+COPY --from=reload-packages /opt/reload /opt/reload
+ENTRYPOINT ["/opt/reload/bin/python", "/opt/reload/reload.py", "workers"]
 
 # Temporal's own development server, which is one static program: for development only.
 FROM scratch AS temporal

@@ -1,0 +1,1 @@
+"""What is in images of development only."""
