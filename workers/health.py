@@ -29,6 +29,9 @@ from orders.temporal import unpolled
 
 TURN = 5.0
 """How long, in seconds, an event loop that lives may take to answer: workflows and SQL have threads of their own."""
+UNSEEN = 180.0
+"""How long, in seconds, Temporal may not have seen requests for tasks of a process that makes them: of a queue in several
+partitions it tells who asks the first (``DescribeTaskQueue`` of its matching service), and a request takes a minute."""
 FRESH = 2.0
 """For how long, in seconds, what the servers said is not asked again, however often a probe comes."""
 MOST_AT_ONCE = 16
@@ -49,6 +52,7 @@ class Vitals:
         self._asking = asyncio.Lock()
         self._known: str | None = None
         self._known_until = 0.0
+        self._seen_at: float | None = None
 
     async def trouble(self) -> str | None:
         """Say what it is, as anybody may hear it; None if there is nothing."""
@@ -70,7 +74,10 @@ class Vitals:
         if self.client is None:
             raise DependencyUnavailable("Temporal", "there was no connection yet")
         # That it is running says little of a worker: a request for tasks that fails is made again and again.
-        if unseen := await unpolled(self.client, [worker.task_queue for worker in self.workers], PATIENCE):
+        unseen = await unpolled(self.client, [worker.task_queue for worker in self.workers], PATIENCE)
+        if not unseen or self._seen_at is None:
+            self._seen_at = time.monotonic()
+        if unseen and time.monotonic() - self._seen_at >= UNSEEN:
             told = f"Temporal to see it ask for tasks of {' and '.join(unseen)}"
             raise DependencyUnavailable("Temporal", "it sees no requests for tasks", told)
 

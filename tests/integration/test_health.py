@@ -112,11 +112,14 @@ async def test_a_worker_without_its_servers_is_alive_and_says_for_what_it_waits(
     assert await trouble(Vitals(database)) == "waiting for Temporal"
 
 
-async def test_a_worker_of_whose_requests_for_tasks_temporal_knows_nothing_is_not_ready(
-    database: Database, idle_client: Client
+async def test_a_worker_of_whose_requests_for_tasks_temporal_knows_nothing_is_not_ready_after_a_while(
+    database: Database, idle_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vitals, work = Vitals(database), QUEUES[PAYMENTS_QUEUE](database, load(PartnerSettings))
     vitals.client, vitals.workers = idle_client, [worker(idle_client, PAYMENTS_QUEUE, work, load(WorkerSettings))]
+    monkeypatch.setattr("workers.health.FRESH", 0)
+    assert await trouble(vitals) == "it has not begun to work"
+    monkeypatch.setattr("workers.health.UNSEEN", 0)
     assert await trouble(vitals) == "waiting for Temporal to see it ask for tasks of payments"
 
 
