@@ -15,6 +15,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, NullPool, text
 
 from migrations.catalogue import EXAMPLE, InvalidCatalogue, enter, read
@@ -30,7 +32,7 @@ LOCK = 0x6F72646572
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply every migration that is missing, up to this one."""
+    """Apply every migration that is missing, up to this one; a schema of a newer release stays as it is."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["engine"] = engine
@@ -39,9 +41,21 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         while not connection.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar_one():
             time.sleep(0.2)
         try:
-            command.upgrade(config, revision)
+            found, newest = MigrationContext.configure(connection).get_current_revision(), _newest(config)
+            # A pod of the last release that is started anew, after the next one has migrated. Revisions are numbers of
+            # equal length; of one that it does not know Alembic can't tell that it is newer.
+            if found and found > newest:
+                logger.info("the schema of the database is at %s, of a newer release: %s is in it", found, newest)
+            else:
+                command.upgrade(config, revision)
         finally:
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+
+
+def _newest(config: Config) -> str:
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    assert newest
+    return newest
 
 
 def _arguments() -> argparse.Namespace:

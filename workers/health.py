@@ -30,8 +30,8 @@ from orders.temporal import unpolled
 TURN = 5.0
 """How long, in seconds, an event loop that lives may take to answer: workflows and SQL have threads of their own."""
 UNSEEN = 180.0
-"""How long, in seconds, Temporal may not have seen requests for tasks of a process that makes them: of a queue in several
-partitions it tells who asks the first (``DescribeTaskQueue`` of its matching service), and a request takes a minute."""
+"""How long, in seconds, Temporal may not have seen a process that asks for tasks: of a queue in several partitions it
+tells who asks the first one (``DescribeTaskQueue`` of its matching service), and a request takes a minute."""
 FRESH = 2.0
 """For how long, in seconds, what the servers said is not asked again, however often a probe comes."""
 MOST_AT_ONCE = 16

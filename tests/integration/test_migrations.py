@@ -119,6 +119,16 @@ async def test_orders_that_are_there_keep_their_money_when_the_lifecycle_comes(e
     assert (order.authorized, order.captured, order.stock, book) == (100, 100, {}, 100)
 
 
+def test_a_schema_of_a_newer_release_stays_as_it_is(empty_database: str, caplog: pytest.LogCaptureFixture) -> None:
+    url = create_engine(pg8000_url(empty_database), isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    upgrade(url)
+    with url.connect() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+        upgrade(url)
+        assert connection.execute(text("select version_num from alembic_version")).scalar_one() == "9999"
+    assert "is at 9999, of a newer release" in caplog.text
+
+
 def test_an_index_that_a_failed_try_has_left_is_built_anew(empty_database: str) -> None:
     url = create_engine(pg8000_url(empty_database), isolation_level="AUTOCOMMIT", poolclass=NullPool)
     upgrade(url, "0003")
