@@ -87,6 +87,10 @@ def _as_value(kind: dict[str, Any]) -> dict[str, Any]:
         return {"type": ["number", "string"], "minimum": 0, "pattern": DURATION}
     if kind["type"] == "array":
         return {"type": "string"}
+    if kind["type"] == "number":
+        # What `helm --set` takes for a number is a whole one; 0.05 is a text to it.
+        bounds: dict[str, Any] = {bound: kind[bound] for bound in ("minimum", "maximum") if bound in kind}
+        return {"type": ["number", "string"], "pattern": r"^\d+(\.\d+)?$", **bounds}
     limits = ("enum", "pattern", "minLength", "minimum", "maximum", "exclusiveMinimum", "const")
     return {"type": kind["type"], **{limit: kind[limit] for limit in limits if limit in kind}}
 

@@ -51,7 +51,7 @@ def test_the_schema_knows_the_type_the_limits_and_the_choices_of_a_setting() -> 
         "minimum": 1,
         "maximum": 20,
     }
-    assert SETTINGS["OTEL_TRACES_SAMPLER_ARG"]["type"] == "number"
+    assert SETTINGS["OTEL_TRACES_SAMPLER_ARG"]["type"] == ["number", "string"]
     assert SETTINGS["API_CORS_ORIGINS"]["type"] == "string"
     assert SETTINGS["LOG_LEVEL"]["description"] == "least level that is logged"
 

@@ -44,8 +44,8 @@ def test_a_picture_shows_every_status_and_every_move() -> None:
 
 
 def test_every_make_target_that_is_named_is_there() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), re.M)}
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"(?:^|`)make ([a-z0-9-]+)", page.read_text(), re.M)}
     assert {"demo", "up", "test"} <= named <= targets
 
 

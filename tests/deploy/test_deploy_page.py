@@ -1,0 +1,44 @@
+"""What docs/deploy.md tells people to set is what the chart takes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from tests.deploy.charts import CHART, FILES
+from tests.kubernetes_tools import ROOT
+
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
+INCIDENT = PAGE.partition("## In an incident")[2]
+VALUE = re.compile(r"`([a-zA-Z][\w.]*\.[\w.]+=[^`*]*)`")
+
+
+def test_every_value_for_an_incident_is_one_that_the_chart_takes(helm: str) -> None:
+    values = VALUE.findall(INCIDENT)
+    assert len(values) > 15
+    command = [helm, "template", "orders", str(CHART), "--namespace", "orders", "--values", str(FILES["production"])]
+    made = subprocess.run(
+        [*command, *(f"--set={value}" for value in values)], capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    told = re.findall(r"- name: (\w+)\n +value: (.*)", made.stdout)
+    assert ("LOG_LEVEL", '"DEBUG"') in told
+    assert ("OTEL_TRACES_SAMPLER_ARG", '"0.05"') in told
+
+
+def test_every_value_of_the_page_is_in_the_chart(helm: str) -> None:
+    named = {
+        name for name in re.findall(r"`((?:[a-z]\w+\.)+\w+)(?:=[^`]*)?`", PAGE) if not name.endswith(("yaml", "txt"))
+    }
+    known = (CHART / "README.md").read_text()
+    groups = re.compile(r"^(?:api\.settings|settings|workers\.\w+)\.")
+    assert len(named) > 25
+    assert [name for name in sorted(named) if not groups.match(name) and f"`{name}" not in known] == []
+
+
+def test_helm_knows_every_option_of_the_page(helm: str) -> None:
+    for verb in ("upgrade", "test", "rollback", "history"):
+        options = set(re.findall(rf"helm (?:--[\w-]+ [\w-]+ )?{verb} [^\n]*", PAGE))
+        assert options, verb
+        known = subprocess.run([helm, verb, "--help"], capture_output=True, text=True, check=True).stdout
+        assert [each for line in options for each in re.findall(r"--[a-z-]+", line) if f" {each}" not in known] == []
