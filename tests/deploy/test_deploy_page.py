@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from tests.deploy.charts import CHART, FILES
-from tests.kubernetes_tools import ROOT
+from tests.fetched import ROOT
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 INCIDENT = PAGE.partition("## In an incident")[2]
