@@ -105,13 +105,14 @@ class TracedApi(Api):
         return await self.until_span(trace_id, "CompleteWorkflow:OrderWorkflow")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def spans() -> InMemorySpanExporter:
     return InMemorySpanExporter()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def telemetry(spans: InMemorySpanExporter) -> Telemetry:
+    """Give the one of this process: OpenTelemetry takes no second provider."""
     telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
     assert telemetry.tracing
     trace.set_tracer_provider(telemetry.tracing.provider)
