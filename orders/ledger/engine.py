@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import getpass
+import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,7 @@ class Database:
         self._timeout = settings.timeout
         self._most = settings.pool_size + settings.max_waiting
         self._asked = 0
+        self._answered_at = -math.inf
 
     def run(self, work: Callable[[Connection], T], end: float | None = None) -> T:
         """Run work on a connection. It may run twice, so it has to bear that: once more after a lost connection.
@@ -106,6 +108,10 @@ class Database:
         # The one place where that is known: workers hand their activities to the threads by themselves.
         return self.threads._work_queue.qsize()
 
+    def has_answered_within(self, limit: timedelta) -> bool:
+        """Whether some work has come to its end within this time."""
+        return time.monotonic() - self._answered_at <= limit.total_seconds()
+
     def ping(self) -> None:
         """Ask PostgreSQL for a sign of life.
 
@@ -129,11 +135,14 @@ class Database:
             try:
                 if is_shorter:
                     connection.execute(_SHORTEN, {"limit": str(max(1, int(left.total_seconds() * 1000)))})
-                return work(connection)
+                found = work(connection)
             except OSError:
                 # The answer may still come, and must not be taken for that to another question.
                 connection.invalidate()
                 raise
+            else:
+                self._answered_at = time.monotonic()
+                return found
             finally:
                 if is_shorter:
                     _restore(connection)
