@@ -131,11 +131,11 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 
 
 async def _wait_for(temporal: TemporalSettings, vitals: Vitals, database: Database, telemetry: Telemetry) -> Client:
-    async def temporal_answers() -> Client:
-        client = await connect(temporal, telemetry=telemetry)
+    async def both_answer() -> Client:
+        client = vitals.client = vitals.client or await connect(temporal, telemetry=telemetry)
+        await database_answers(database)
+        # Last of all: a worker that begins while Temporal is away can't go on.
         await ping(client, timedelta(seconds=5))
         return client
 
-    client = vitals.client = await patiently(temporal_answers)
-    await patiently(lambda: database_answers(database))
-    return client
+    return await patiently(both_answer)
