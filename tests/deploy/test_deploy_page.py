@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 
+from infra.kind import ROOT
 from tests.deploy.charts import CHART, FILES
-from tests.fetched import ROOT
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 INCIDENT = PAGE.partition("## In an incident")[2]
