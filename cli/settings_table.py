@@ -21,6 +21,8 @@ Every setting is an environment variable. A value that can't be used stops the p
 names the variable. A time is in seconds (`3`, `0.5`) or as ISO 8601 has it (`PT3S`, `P7D`). An empty value means the
 default.
 
+Connections that are encrypted, by example: [connections.md](connections.md).
+
 This page is made from the classes in `orders/settings/` by `make docs`.
 """
 

@@ -28,13 +28,14 @@ FORBIDDEN = frozenset({401, 403})
 def smoke(
     timeout: Annotated[float, typer.Option(min=1, help="How long it may take to be delivered, in seconds.")] = 120,
     sku: Annotated[str, typer.Option(help="The article to order, one that the shop has.")] = "ABC123",
+    payment_method: Annotated[str, typer.Option(help="What to pay with, if the provider takes it.")] = "tok_visa",
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """Wait until the API is ready, place a small order and follow it until it is delivered; a failure says why."""
     # Few tries: what does not answer is what one wants to hear of.
     with client_of(url, tries=2) as client:
-        sys.exit(SmokeTest(client, as_json, timeout).run(sku))
+        sys.exit(SmokeTest(client, as_json, timeout).run(sku, payment_method))
 
 
 @dataclass
@@ -47,20 +48,23 @@ class SmokeTest:
     _began: float = field(default_factory=time.monotonic)
     _obstacle: str | None = None
 
-    def run(self, sku: str) -> int:
+    def run(self, sku: str, payment_method: str) -> int:
         """Return the exit code: 0 if the order was delivered.
 
         Raises:
             ApiError: the order was refused, or the API is not ready.
         """
         self._wait_until_ready()
-        order = self.client.place(_order_of(sku))
+        order = self.client.place(_order_of(sku, payment_method))
         self._say(f"placed {order['id']}, one {sku}")
         last: Event | None = None
         for last in self.client.follow(order["id"], until=self._is_enough, wait=REST):
             tell(last, self.as_json)
             if last["type"] == "review_started":
                 self._approve(order, is_needed=last["data"]["by_person"])
+            elif last["type"] == "payment_declined":
+                advice = "name one that the provider takes by --payment-method"
+                self._obstacle = f"{payment_method} was declined ({last['data']['reason']}): {advice}"
         order = self.client.get(order["id"])
         if order["status"] == "completed":
             return self._end(order, f"delivered after {self._seconds:.1f} s")
@@ -143,10 +147,11 @@ def _look_at(order: Order) -> str:
     return f"look at `orders progress {order['id']}` and `orders stats`"
 
 
-def _order_of(sku: str) -> Json:
+def _order_of(sku: str, payment_method: str) -> Json:
     return {
         "customer_name": "Smoke Test",
         "customer_email": "smoke@example.com",
         "items": [{"sku": sku, "qty": 1, "price": "1.00"}],
         "shipping_address": {"street": "123 Main St", "city": "Anytown", "state": "CA"},
+        "payment_method": payment_method,
     }

@@ -33,8 +33,12 @@ def run_all() -> None:
     """Make a cluster, deploy, test, upgrade, and delete the cluster, unless something failed.
 
     Raises:
-        Failed: something did; the cluster is left to look at.
+        Failed: something did; the cluster is left to look at. Or there was one before.
     """
+    if kind.is_there():
+        raise kind.Failed(
+            f"the cluster {kind.CLUSTER} is there, and would be deleted with its data: make kind-down first"
+        )
     kind.up("")
     for overlay in OVERLAYS:
         # The API server itself says what it would refuse.

@@ -1,7 +1,8 @@
 """``python3 -m infra.kind up|secrets|deploy|test|logs|down``: the system on a cluster of this machine, by kind.
 
 What `make kind-up`, `make deploy` and `make kind-down` do. It needs docker, kind, helm and kubectl, and no
-package but Python's own. No cluster but the one that it makes is touched, whatever kubectl's current context is.
+package but Python's own. No cluster but the one that it makes is touched, whatever kubectl's current context is;
+only ``secrets``, which Skaffold runs, goes where Skaffold goes (its ``SKAFFOLD_KUBE_CONTEXT``).
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def kubectl(*arguments: str, context: str = CONTEXT, given: str | None = None) -
 
 def up(node_image: str) -> None:
     """Make the cluster, unless it is there, with what the system needs: its namespace, a Secret, the dev services."""
-    if CLUSTER not in answer("kind", "get", "clusters").split():
+    if not is_there():
         image = ["--image", node_image] if node_image else []
         run("kind", "create", "cluster", "--config", str(K8S / "kind.yaml"), "--wait", PATIENCE, *image)
     make_secret(CONTEXT)
@@ -94,6 +95,11 @@ def up(node_image: str) -> None:
     kubectl("apply", "-k", str(K8S / "dev-services"))
     for workload in ("statefulset/postgres", "statefulset/temporal", "deployment/otel-collector"):
         kubectl("rollout", "status", "--namespace", NAMESPACE, "--timeout", PATIENCE, workload)
+
+
+def is_there() -> bool:
+    """Whether the cluster is."""
+    return CLUSTER in answer("kind", "get", "clusters").split()
 
 
 def make_secret(context: str) -> None:

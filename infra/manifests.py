@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from infra import kubernetes_tools
+from infra.fetched import Missing
 from infra.kind import CHART, K8S, NAMESPACE, RELEASE
-from tests import kubernetes_tools
-from tests.fetched import Missing
 
 BASE = K8S / "base"
 HEAD = "# Rendered from the chart by `make manifests`: change infra/k8s/values.yaml, the chart, or an overlay.\n"

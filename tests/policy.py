@@ -14,9 +14,10 @@ from pathlib import Path
 
 import yaml
 
-from tests import kubernetes_tools
+from infra import kubernetes_tools
+from infra.fetched import CACHE, Missing, once, reason, run
+from infra.kind import ROOT
 from tests.deploy.charts import Chart
-from tests.fetched import CACHE, ROOT, Missing, once, reason, run
 
 REQUIREMENTS = ROOT / "requirements" / "checkov.txt"
 CONFIG = ROOT / "tests" / "checkov.yaml"

@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fetched import CACHE, ROOT, Missing, once, reason, run
+from infra.fetched import CACHE, Missing, once, reason, run
+from infra.kind import ROOT
 
 FOLDER = CACHE / "promtool"
 ALERTS = ROOT / "infra" / "helm" / "order-lifecycle" / "files" / "alerts.yaml"

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from infra.kind import ROOT
 from tests.deploy.documents import Document
-from tests.fetched import ROOT
 
 CHART = ROOT / "infra" / "helm" / "order-lifecycle"
 FILES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import kubernetes_tools, promtool
+from infra import kubernetes_tools
+from infra.fetched import Missing
+from tests import promtool
 from tests.deploy.charts import Chart
-from tests.fetched import Missing
 
 
 def _tool(find: Callable[[], str], is_needed: bool = True) -> str:

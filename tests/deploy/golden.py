@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from tests import kubernetes_tools
+from infra import kubernetes_tools
+from infra.fetched import Missing
 from tests.deploy.charts import CHART, FILES, Chart
 from tests.deploy.documents import Document, name_of
-from tests.fetched import Missing
 
 FOLDER = Path(__file__).parent / "golden"
 WHOLE = "default"

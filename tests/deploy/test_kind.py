@@ -61,6 +61,16 @@ def test_a_command_that_fails_ends_it_with_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.splitlines()) == (1, ["kind get clusters … ended with 1: "])
 
 
+def test_e2e_leaves_a_cluster_alone_that_was_there_before(tmp_path: Path) -> None:
+    (tmp_path / "kind").write_text("#!/bin/sh\necho other; echo orders\n")
+    (tmp_path / "kind").chmod(0o755)
+    done = run("infra.e2e", tmp_path, docker="true", helm="true", kubectl="true")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        ["the cluster orders is there, and would be deleted with its data: make kind-down first"],
+    )
+
+
 def test_nobody_knows_the_database_s_password_beforehand() -> None:
     one, other = kind.database_secret()["stringData"], kind.database_secret()["stringData"]
     assert one["password"] != other["password"]

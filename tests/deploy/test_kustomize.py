@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -135,18 +136,36 @@ def test_production_s_images_are_those_of_the_chart_s_version(kubectl: str) -> N
     assert tags == {version}
 
 
-def test_another_image_makes_another_job(kubectl: str, tmp_path: Path) -> None:
-    shutil.copytree(kind.K8S, tmp_path / "k8s")
-    overlay = tmp_path / "k8s" / "overlays" / "prod"
-    before = one(built(kubectl, PROD), "Job")
-    (overlay / "kustomization.yaml").write_text(
-        (PROD / "kustomization.yaml").read_text().replace("migrate, newTag: 0.1.0", "migrate, newTag: 0.2.0")
-    )
-    after = one(built(kubectl, overlay), "Job")
-    assert (before["metadata"]["name"], after["metadata"]["name"]) == (
-        "orders-migrations-0.1.0",
-        "orders-migrations-0.2.0",
-    )
+IN_REGISTRY = "newName: 'registry.example.com:5000/shop/order-lifecycle-migrate', newTag: 0.2.0"
+DIGEST = f"digest: 'sha256:{'ab' * 32}'"
+
+
+def with_migrations(folder: Path, image: str) -> Path:
+    """Copy the overlay for production, with another image of the migrations; give its folder."""
+    shutil.copytree(kind.K8S, folder / "k8s")
+    file = folder / "k8s" / "overlays" / "prod" / "kustomization.yaml"
+    text = file.read_text()
+    assert text.count("migrate, newTag: 0.1.0}") == 1
+    file.write_text(text.replace("migrate, newTag: 0.1.0}", f"migrate, {image}}}"))
+    return file.parent
+
+
+@pytest.mark.parametrize(
+    "image", ["newTag: 0.2.0", IN_REGISTRY, f"{IN_REGISTRY}, {DIGEST}"], ids=["tag", "registry", "digest"]
+)
+def test_another_image_makes_another_job(kubectl: str, tmp_path: Path, image: str) -> None:
+    jobs = [one(built(kubectl, folder), "Job") for folder in (PROD, with_migrations(tmp_path, image))]
+    names = [job["metadata"]["name"] for job in jobs]
+    assert names == ["orders-migrations-0.1.0", "orders-migrations-0.2.0"]
+    (container,) = jobs[1]["spec"]["template"]["spec"]["containers"]
+    assert ("@sha256:" in container["image"]) == (DIGEST in image)
+
+
+@pytest.mark.parametrize("image", [DIGEST, "newName: registry.example.com/migrate"], ids=["digest", "name"])
+def test_an_image_that_no_job_can_be_named_after_is_refused(kubectl: str, tmp_path: Path, image: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        built(kubectl, with_migrations(tmp_path, image))
+    assert "out of bounds for value" in error.value.stderr
 
 
 def test_the_dev_services_let_in_the_release_and_go_nowhere(kubectl: str) -> None:

@@ -114,6 +114,16 @@ def test_changed_files_go_where_the_reloader_runs_from() -> None:
     ]
 
 
+@pytest.mark.parametrize("profiles", [(), ("dev",), ("dev", "kustomize")], ids="+".join)
+def test_development_leaves_the_cluster_of_kubectl_s_context_alone(profiles: tuple[str, ...]) -> None:
+    assert [with_profile(config, *profiles)["deploy"]["kubeContext"] for config in CONFIGS] == [kind.CONTEXT] * 2
+
+
+def test_production_is_where_kubectl_s_context_is() -> None:
+    assert "kubeContext" not in with_profile(ORDERS_CONFIG, "prod")["deploy"]
+    assert [each for each in ORDERS_CONFIG["profiles"] if "kubeContext" in each.get("deploy", {})] == []
+
+
 def test_the_profile_of_development_comes_with_its_command() -> None:
     (dev,) = (each for each in ORDERS_CONFIG["profiles"] if each["name"] == "dev")
     assert dev["activation"] == [{"command": "dev"}]

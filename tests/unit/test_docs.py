@@ -24,9 +24,26 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md
 def test_every_local_link_and_every_named_file_leads_somewhere(page: Path) -> None:
     text = page.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    files = re.findall(r"`((?:orders|api|workers|cli|tests|docs|migrations|examples)/[\w./-]*)`", text)
+    files = re.findall(r"`((?:orders|api|workers|cli|infra|tests|docs|migrations|examples)/[\w./-]*)`", text)
     assert [link for link in links if not (page.parent / link).exists()] == []
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_section_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    assert [(file, name) for file, name in links if name not in sections(page.parent / file if file else page)] == []
+
+
+def sections(page: Path) -> set[str]:
+    """The names by which GitHub lets one link to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_no_page_has_400_lines_or_more() -> None:
+    lengths = {str(page.relative_to(ROOT)): len(page.read_text().splitlines()) for page in PAGES}
+    assert [f"{name}: {length} lines" for name, length in lengths.items() if length >= 400] == []
 
 
 def test_the_pictures_of_the_lifecycle_are_those_of_the_tables() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import kubernetes_tools
-from tests.fetched import Missing
+from infra import kubernetes_tools
+from infra.fetched import Missing
 
 TOOLS = {"HELM": kubernetes_tools.helm, "KUBECTL": kubernetes_tools.kubectl, "HELM3": kubernetes_tools.older_helm}
 

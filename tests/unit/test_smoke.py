@@ -44,7 +44,7 @@ def stats(**pollers: int) -> Answer:
 def smoke(api: ScriptedApi, capsys: pytest.CaptureFixture[str], timeout: float = 60) -> tuple[int, dict[str, Any]]:
     """Run it, and return its exit code and what it says in the end."""
     with OrdersClient(api.url, tries=1) as client:
-        code = SmokeTest(client, as_json=True, timeout=timeout).run("MUG")
+        code = SmokeTest(client, as_json=True, timeout=timeout).run("MUG", "pm_mine")
     assert api.answers == []
     return code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
@@ -54,7 +54,9 @@ def test_an_order_that_is_delivered_is_a_success(api: ScriptedApi, capsys: pytes
     api.answers = [READY, order("received"), order("received"), events("received", "completed"), done]
     code, told = smoke(api, capsys)
     assert (code, told["delivered"], told["next"]) == (0, True, None)
-    assert json.loads(api.requests[1].body)["items"] == [{"sku": "MUG", "qty": 1, "price": "1.00"}]
+    body = json.loads(api.requests[1].body)
+    assert body["items"] == [{"sku": "MUG", "qty": 1, "price": "1.00"}]
+    assert body["payment_method"] == "pm_mine"
 
 
 def test_it_waits_until_the_api_is_ready_and_gives_up_with_its_reason(
@@ -64,11 +66,11 @@ def test_it_waits_until_the_api_is_ready_and_gives_up_with_its_reason(
     with OrdersClient(api.url) as client:
         api.answers = [WAITING, WAITING, READY, Answer(422, {"status": 422, "detail": "no"})]
         with pytest.raises(ApiError, match="no"):
-            SmokeTest(client, as_json=False, timeout=60).run("MUG")
+            SmokeTest(client, as_json=False, timeout=60).run("MUG", "pm_mine")
         assert capsys.readouterr().out.splitlines() == ["not ready: waiting for PostgreSQL"]
         api.answers = [WAITING]
         with pytest.raises(ApiError, match="waiting for PostgreSQL"):
-            SmokeTest(client, as_json=False, timeout=0).run("MUG")
+            SmokeTest(client, as_json=False, timeout=0).run("MUG", "pm_mine")
 
 
 def test_what_the_shop_rejects_says_why_and_how_to_name_another_article(
@@ -80,6 +82,19 @@ def test_what_the_shop_rejects_says_why_and_how_to_name_another_article(
     assert code == 1
     assert told["detail"] == "not delivered, the order is rejected: the shop has no MUG"
     assert "--sku" in told["next"]
+
+
+def test_a_payment_method_that_is_declined_is_said_and_how_to_name_another(
+    api: ScriptedApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declined = events("payment_declined", next_="1", reason="No such PaymentMethod")
+    api.answers = [READY, order("received"), order("payment_failed"), declined, order("payment_failed")]
+    api.answers += [progress("another payment method"), stats(orders=1), order("cancelled")]
+    code, told = smoke(api, capsys)
+    assert (code, told["status"]) == (1, "cancelled")
+    assert told["next"] == (
+        "pm_mine was declined (No such PaymentMethod): name one that the provider takes by --payment-method"
+    )
 
 
 def test_what_takes_too_long_is_cancelled_and_says_for_what_it_waits_and_who_does_not_work(

@@ -15,7 +15,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from tests.fetched import CACHE, ROOT, Missing, once, reason, run
+from infra.fetched import CACHE, Missing, once, reason, run
+from infra.kind import ROOT
 
 PACKAGES = ROOT / "requirements" / "kubernetes.txt"
 NEWEST, OLDER = "37", "33"

@@ -1,4 +1,4 @@
-"""Programs that tests need and that are no Python packages: fetched once into a folder, by one process at a time."""
+"""Programs that are needed here and are no Python packages: fetched once into a folder, by one process at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from infra.kind import ROOT
+
 CACHE = ROOT / ".cache"
 PATIENCE = 110.0
 """How long, in seconds, one command that fetches may take."""
