@@ -14,7 +14,8 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,21 @@ def up(node_image: str) -> None:
     build("temporal")
     load(["order-lifecycle-temporal:dev"])
     kubectl("apply", "-k", str(K8S / "dev-services"))
-    for workload in ("statefulset/postgres", "statefulset/temporal", "deployment/otel-collector"):
-        kubectl("rollout", "status", "--namespace", NAMESPACE, "--timeout", PATIENCE, workload)
+    with _explained():
+        for workload in ("statefulset/postgres", "statefulset/temporal", "deployment/otel-collector"):
+            kubectl("rollout", "status", "--namespace", NAMESPACE, "--timeout", PATIENCE, workload)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Show how the pods are where they are not ready in time, and say where there is more."""
+    try:
+        yield
+    except Failed as error:
+        of = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE]
+        subprocess.run([*of, "get", "pods"], check=False)
+        why = f"`{' '.join(of)} logs POD --previous` says why one does not start"
+        raise Failed(f"{error}\n{why}; `python3 -m infra.kind logs` collects all there is") from error
 
 
 def is_there() -> bool:
@@ -152,11 +166,12 @@ def deploy(settings: Sequence[str] = ()) -> None:
     for target, tag in tags.items():
         run("docker", "tag", f"order-lifecycle-{target}:dev", f"order-lifecycle-{target}:{tag}")
     load([f"order-lifecycle-{target}:{tag}" for target, tag in tags.items()])
-    run(
-        *("helm", "--kube-context", CONTEXT, "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
-        *("--values", str(CHART / "ci" / "dev-values.yaml"), "--wait", "--wait-for-jobs", "--timeout", PATIENCE),
-        *values(tags, settings),
-    )
+    with _explained():
+        run(
+            *("helm", "--kube-context", CONTEXT, "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
+            *("--values", str(CHART / "ci" / "dev-values.yaml"), "--wait", "--wait-for-jobs", "--timeout", PATIENCE),
+            *values(tags, settings),
+        )
 
 
 def values(tags: dict[str, str], settings: Sequence[str] = ()) -> list[str]:

@@ -27,7 +27,12 @@ class TemporalSettings(Settings):
     address: Annotated[str, AfterValidator(possible_port)] = Field(
         "localhost:7233", alias="TEMPORAL_ADDRESS", pattern=r"^[^:/\s]+:\d{1,5}$", description="Temporal's `host:port`"
     )
-    namespace: str = Field("default", alias="TEMPORAL_NAMESPACE", min_length=1, description="Temporal's namespace")
+    namespace: str = Field(
+        "default",
+        alias="TEMPORAL_NAMESPACE",
+        min_length=1,
+        description="Temporal's namespace, one for each shop: workers of two in one would take each other's orders",
+    )
     api_key: Annotated[SecretStr, AfterValidator(_one_word)] | None = Field(
         None, alias="TEMPORAL_API_KEY", description="the API key, for Temporal Cloud; it goes out encrypted only"
     )

@@ -71,6 +71,13 @@ def test_e2e_leaves_a_cluster_alone_that_was_there_before(tmp_path: Path) -> Non
     )
 
 
+def test_a_release_that_does_not_get_ready_says_where_to_look(tmp_path: Path) -> None:
+    done = run("infra.kind deploy", tmp_path, docker="true", kind="true", helm="false", kubectl="true")
+    *_, failed, advice = done.stderr.splitlines()
+    assert (done.returncode, failed) == (1, "helm --kube-context kind-orders … ended with 1")
+    assert "logs POD --previous` says why one does not start" in advice
+
+
 def test_nobody_knows_the_database_s_password_beforehand() -> None:
     one, other = kind.database_secret()["stringData"], kind.database_secret()["stringData"]
     assert one["password"] != other["password"]
