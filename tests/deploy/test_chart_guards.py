@@ -268,17 +268,16 @@ def test_all_that_is_wrong_is_said_at_once(chart: Chart) -> None:
 
 
 @pytest.mark.parametrize(
-    "made",
+    ("needed", "made"),
     [
-        {"kind": "ExternalSecret", "metadata": {"name": "vault"}, "spec": {"target": {"name": "existing"}}},
-        {"kind": "ExternalSecret", "metadata": {"name": "existing"}, "spec": {}},
-        {"kind": "SealedSecret", "metadata": {"name": "existing"}},
-        {"kind": "Secret", "metadata": {"name": "existing"}},
+        ("database", {"kind": "ExternalSecret", "metadata": {"name": "v"}, "spec": {"target": {"name": "existing"}}}),
+        ("database.tls.ca", {"kind": "ExternalSecret", "metadata": {"name": "existing"}, "spec": {}}),
+        ("database.tls.client", {"kind": "SealedSecret", "metadata": {"name": "existing"}}),
+        ("database.tls.client", {"kind": "Secret", "metadata": {"name": "existing"}}),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("needed", ["database", "database.tls.ca", "database.tls.client"])
-def test_whatever_makes_a_secret_too_late_for_a_hook_is_refused(chart: Chart, made: Values, needed: str) -> None:
+def test_whatever_makes_a_secret_too_late_for_a_hook_is_refused(chart: Chart, needed: str, made: Values) -> None:
     values: Values = {f"{needed}.existingSecret": SECRET, "extraObjects": [made]}
     assert "the hook needs the Secret existing" in chart.refusal(values)
 
