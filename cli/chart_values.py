@@ -47,6 +47,8 @@ OWN = frozenset(
     }
 )
 """Variables that have a value of their own in the chart, and so are not for ``settings``; nor is any secret."""
+UNNAMED_SECRETS = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+"""Secrets that no value of the chart names: ``extraEnv`` has them, from a Secret."""
 DURATION = r"^([0-9]+(\.[0-9]+)?|[0-9]+:[0-9]+:[0-9]+(\.[0-9]+)?|P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9.]+S)?)?)$"
 """A time as the chart's templates read it, too: `_seconds.tpl`."""
 
@@ -63,6 +65,11 @@ def schema(text: str) -> str:
     for name, scope in SCOPES.items():
         properties = {each: {"$ref": f"#/definitions/settings/properties/{each}"} for each, _ in _variables(scope)}
         written["definitions"][name] = _only(properties)
+    known = {name for concern in in_cluster for name in concern.model_json_schema()["properties"]}
+    variable = written["definitions"]["variable"]
+    variable["properties"]["name"]["not"] = {"enum": sorted(known - {*UNNAMED_SECRETS})}
+    variable["if"] = {"properties": {"name": {"enum": [*UNNAMED_SECRETS]}}}
+    variable["then"] = {"required": ["valueFrom"]}
     return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -25,6 +25,8 @@ HPA = {"workers.payments.autoscaling.type": "hpa"}
 CONTROLLER = {"workerVersioning.mode": "controller"}
 GATEWAY = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}}]
 
+TWICE = [{"name": "TZ", "value": "UTC"}, {"name": "TZ", "value": "CET"}]
+
 GUARDS: dict[str, tuple[Values, str, Values]] = {
     "tokens of no issuer": ({**JWT, "auth.issuer": ""}, "auth.issuer: ", JWT),
     "tokens for nobody": ({**JWT, "auth.audience": []}, "auth.audience: ", JWT),
@@ -61,6 +63,31 @@ GUARDS: dict[str, tuple[Values, str, Values]] = {
         {**ROUTE, "auth.acceptNone": True},
         "networkPolicy.api.from: ",
         {"networkPolicy.api.from": GATEWAY},
+    ),
+    "an API for every pod of the cluster": (
+        {"networkPolicy.enabled": False},
+        "networkPolicy.enabled: with auth.mode=none",
+        {"auth.acceptNone": True},
+    ),
+    "a name that a service can't have": (
+        {"fullnameOverride": "1shop"},
+        "fullnameOverride: objects would be called 1shop-…",
+        {"fullnameOverride": "shop"},
+    ),
+    "a secret that comes after the migrations": (
+        {"extraObjects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "order-lifecycle-database"}}]},
+        "migrations.mode: the hook needs the Secret order-lifecycle-database",
+        {"migrations.mode": "job"},
+    ),
+    "a variable of the API that stands there twice": (
+        {"api.extraEnv": TWICE},
+        "api.extraEnv: TZ stands there twice",
+        {"api.extraEnv": TWICE[1:]},
+    ),
+    "a variable of a worker that stands there twice": (
+        {"workers.payments.extraEnv": TWICE},
+        "workers.payments.extraEnv: TZ stands there twice",
+        {"workers.payments.extraEnv": TWICE[1:]},
     ),
     "no database": (
         {"database.existingSecret": {"name": ""}},
@@ -172,6 +199,11 @@ GUARDS: dict[str, tuple[Values, str, Values]] = {
         "workerVersioning.buildId: the image of workers.orders has a digest",
         {"workerVersioning.buildId": "1.2.3"},
     ),
+    "a version that can't be a label": (
+        {"workerVersioning.mode": "env", "workers.orders.image.tag": "1.0-"},
+        "workerVersioning.buildId: the tag of workers.orders can't be a label",
+        {"workerVersioning.buildId": "1.0"},
+    ),
     "two proofs for a controller": (
         {**CONTROLLER, "temporal.apiKey.existingSecret": SECRET, "temporal.tls.client.existingSecret": SECRET},
         "temporal.apiKey.existingSecret.name: ",
@@ -233,6 +265,27 @@ def test_every_guard_of_the_chart_is_among_these() -> None:
 def test_all_that_is_wrong_is_said_at_once(chart: Chart) -> None:
     lines = chart.refusal({**INGRESS, "telemetry.otlp.metrics": True, "workers.shipping": None}).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["api.ingress.enabled", "telemetry.otlp.endpoint", "workers"]
+
+
+@pytest.mark.parametrize(
+    ("needed", "made"),
+    [
+        ("database", {"kind": "ExternalSecret", "metadata": {"name": "v"}, "spec": {"target": {"name": "existing"}}}),
+        ("database.tls.ca", {"kind": "ExternalSecret", "metadata": {"name": "existing"}, "spec": {}}),
+        ("database.tls.client", {"kind": "SealedSecret", "metadata": {"name": "existing"}}),
+        ("database.tls.client", {"kind": "Secret", "metadata": {"name": "existing"}}),
+    ],
+    ids=str,
+)
+def test_whatever_makes_a_secret_too_late_for_a_hook_is_refused(chart: Chart, needed: str, made: Values) -> None:
+    values: Values = {f"{needed}.existingSecret": SECRET, "extraObjects": [made]}
+    assert "the hook needs the Secret existing" in chart.refusal(values)
+
+
+def test_secrets_that_the_hook_does_not_need_and_those_that_hooks_make_before_it_are_let_through(chart: Chart) -> None:
+    other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "stripe"}}
+    first = {"name": "order-lifecycle-database", "annotations": {"helm.sh/hook": "pre-install,pre-upgrade"}}
+    assert chart.render({"extraObjects": [other, {"apiVersion": "v1", "kind": "Secret", "metadata": first}]})
 
 
 @pytest.mark.parametrize(

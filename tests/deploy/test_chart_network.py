@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.charts import Chart, Values
-from tests.deploy.documents import Document, Pod, of_kind, one, pods
+from tests.deploy.documents import Document, Pod, is_hook, of_kind, one, pods
 from tests.deploy.network import may_reach, openings
 
 DNS = {"53/UDP *@name=kube-system", "53/TCP *@name=kube-system"}
@@ -115,8 +115,27 @@ def test_without_metrics_nobody_is_let_in_for_them(chart: Chart) -> None:
     assert "metrics" not in ports
 
 
+def test_migrations_of_a_corrected_release_are_not_held_by_the_policies_of_the_one_before(chart: Chart) -> None:
+    before = [each for each in chart.render({"networkPolicy.database.port": 1}) if not is_hook(each)]
+    corrected = chart.render({"networkPolicy.database.port": 6432})
+    job = one(corrected, "Job")
+    # What an upgrade changes before the Job runs: hooks of less weight.
+    first = [each for each in corrected if is_hook(each) and _weight(each) < _weight(job)]
+    egress = openings([*before, *first], of_component(corrected, "migrations"), "egress")
+    assert egress == DNS | {"6432/TCP anybody"}
+
+
+def _weight(hook: Document) -> int:
+    return int(hook["metadata"]["annotations"].get("helm.sh/hook-weight", 0))
+
+
+def test_the_policy_of_migrations_that_no_hook_runs_is_none_either(chart: Chart) -> None:
+    policy = one(chart.render({"migrations.mode": "job"}), "NetworkPolicy", "-migrations")
+    assert not is_hook(policy)
+
+
 def test_policies_can_be_left_out(chart: Chart) -> None:
-    assert of_kind(chart.render({"networkPolicy.enabled": False}), "NetworkPolicy") == []
+    assert of_kind(chart.render({"networkPolicy.enabled": False, "auth.acceptNone": True}), "NetworkPolicy") == []
 
 
 INGRESS: Values = {

@@ -14,6 +14,8 @@ from tests.deploy.charts import CHART, Chart, Values
 from tests.deploy.documents import Document, environment, is_hook, name_of, one, pods
 from tests.deploy.references import wanted_by_pod
 
+HELM_S_TIMEOUT = 300
+"""How long, in seconds, `helm upgrade` waits for a hook without `--timeout`: `helm upgrade --help`."""
 SECRETS: Values = {
     "temporal.apiKey.existingSecret": {"name": "cloud"},
     "payments": {"provider": "stripe", "stripe": {"existingSecret": {"name": "stripe"}}},
@@ -65,7 +67,7 @@ ALL = ["api", "orders", "payments", "shipping"]
         ({"workers.payments.settings.PAYMENT_LATENCY": 1}, ["payments"]),
         ({"api.replicas": 5, "workerDefaults.replicas": 5}, []),
         ({"api.autoscaling.type": "hpa"}, []),
-        ({"networkPolicy.enabled": False, "monitoring.rules.enabled": True}, []),
+        ({"networkPolicy.database.port": 6432, "monitoring.rules.enabled": True}, []),
         ({"image.tag": "0.2.0"}, ALL),
     ],
     ids=lambda value: "" if isinstance(value, list) else ",".join(value),
@@ -124,8 +126,31 @@ def test_migrations_run_where_their_mode_says(chart: Chart, mode: str, hooks: in
 def test_the_hook_runs_before_the_rest_of_an_install_and_of_an_upgrade(chart: Chart) -> None:
     job = one(chart.render(), "Job")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
-    # What failed stays to be looked at; the next one takes its place.
-    assert job["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+
+
+def test_a_job_that_failed_does_not_go_on_behind_a_release_that_was_given_up(chart: Chart) -> None:
+    job = one(chart.render(), "Job")
+    annotations = job["metadata"]["annotations"]
+    assert annotations["helm.sh/hook-delete-policy"].split(",")[-1] == "hook-failed"
+    # What it said would be gone with it.
+    assert annotations["helm.sh/hook-output-log-policy"] == "hook-failed"
+
+
+def test_helm_waits_longer_for_a_hook_than_it_takes(chart: Chart) -> None:
+    job = one(chart.render(), "Job")["spec"]
+    assert job["activeDeadlineSeconds"] + job["template"]["spec"]["terminationGracePeriodSeconds"] < HELM_S_TIMEOUT
+
+
+def test_migrations_that_nobody_waits_for_have_an_hour(chart: Chart) -> None:
+    assert one(chart.render({"migrations.mode": "job"}), "Job")["spec"]["activeDeadlineSeconds"] == 3600
+
+
+@pytest.mark.parametrize("mode", ["hook", "job"])
+def test_migrations_have_the_time_that_is_set(chart: Chart, mode: str) -> None:
+    values: Values = {"migrations": {"mode": mode, "activeDeadlineSeconds": 900, "terminationGracePeriodSeconds": 600}}
+    job = one(chart.render(values), "Job")["spec"]
+    assert job["activeDeadlineSeconds"] == 900
+    assert job["template"]["spec"]["terminationGracePeriodSeconds"] == 600
 
 
 def test_no_hook_runs_after_an_install_which_would_wait_for_pods_that_wait_for_it(chart: Chart) -> None:
@@ -158,7 +183,7 @@ def test_an_image_is_taken_by_its_digest_where_there_is_one(chart: Chart) -> Non
 def test_what_helm_tests_is_the_service(chart: Chart) -> None:
     documents = chart.render({"api.service.port": 80})
     container = one(documents, "Pod")["spec"]["containers"][0]
-    assert container["args"][0] == "smoke"
+    assert container["args"] == ["smoke", "--sku", "ABC123", "--payment-method", "tok_visa", "--timeout", "120"]
     service = one(documents, "Service")
     assert environment(container)["ORDERS_URL"] == f"http://{service['metadata']['name']}:80"
     assert service["spec"]["ports"][0]["port"] == 80

@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from tests.deploy.charts import CHART, Chart, Values
+from tests.deploy.documents import pods
 from tests.deploy.given import DEFAULTS
 
 SCHEMA = Draft7Validator(json.loads((CHART / "values.schema.json").read_text()))
@@ -22,6 +23,7 @@ FREE = frozenset(
 )
 """Objects whose keys are not the chart's to name."""
 MISSPELT = "misspelt!"
+VERSIONS: Values = {"workerVersioning.mode": "env"}
 
 
 def objects(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -71,6 +73,13 @@ def test_each_worker_is_held_to_the_same_keys_as_the_defaults_of_all() -> None:
         ({"migrations.mode": "later"}, "mode"),
         ({"image.tag": 1.10}, "tag"),
         ({"settings.DATABASE_URL": "postgresql://u:p@h/d"}, "DATABASE_URL"),
+        ({"api.extraEnv": [{"name": "LOG_LEVEL", "value": "DEBUG"}]}, "extraEnv"),
+        ({"workers.orders.extraEnv": [{"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {}}}]}, "extraEnv"),
+        ({"api.extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "value": "key=secret"}]}, "valueFrom"),
+        ({"commonLabels": {"app.kubernetes.io/name": "mine"}}, "commonLabels"),
+        ({"api.podLabels": {"app.kubernetes.io/component": "mine"}}, "podLabels"),
+        ({"workerDefaults.podLabels": {"order-lifecycle/build-id": "mine"}}, "podLabels"),
+        ({"migrations.podLabels": {"app.kubernetes.io/instance": "mine"}}, "podLabels"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -78,6 +87,28 @@ def test_helm_refuses_and_names_what_is_wrong(chart: Chart, values: Values, said
     refusal = chart.refusal(values)
     assert "schema" in refusal
     assert said in refusal
+
+
+def test_no_label_that_the_chart_sets_can_be_set_otherwise(chart: Chart) -> None:
+    labels = {key for each in chart.render() for key in each["metadata"]["labels"]}
+    labels |= {key for pod in pods(chart.render(VERSIONS)) for key in pod.labels}
+    assert len(labels) > 7
+    for label in labels:
+        for path in (
+            ("commonLabels",),
+            ("api", "podLabels"),
+            ("workerDefaults", "podLabels"),
+            ("monitoring", "labels"),
+        ):
+            assert list(SCHEMA.iter_errors(changed(path, label, "mine"))), (path, label)
+
+
+def test_a_label_of_one_s_own_can_be_set() -> None:
+    assert list(SCHEMA.iter_errors(changed(("api", "podLabels"), "app.kubernetes.io/tier", "front"))) == []
+
+
+def test_the_values_can_be_read_in_one_go() -> None:
+    assert len((CHART / "values.yaml").read_text().splitlines()) < 400
 
 
 def test_an_older_helm_refuses_alike(older_helm: str) -> None:

@@ -110,26 +110,6 @@ def test_keda_proves_itself_as_the_workers_do(chart: Chart) -> None:
         assert trigger["metadata"]["enableTLS"] == "true"
 
 
-def test_keda_counts_only_what_waits_for_the_version_that_a_worker_is(chart: Chart) -> None:
-    documents = chart.render({**KEDA, "workerVersioning": {"mode": "env", "buildId": "1.2.3"}})
-    for queue in TASKS:
-        (trigger,) = triggers(one(documents, "ScaledObject", queue), "temporal")
-        given = environment(one(documents, "Deployment", queue)["spec"]["template"]["spec"]["containers"][0])
-        assert trigger["workerDeploymentName"] == given["WORKER_DEPLOYMENT_NAME"]
-        assert trigger["workerDeploymentBuildId"] == given["WORKER_BUILD_ID"] == "1.2.3"
-
-
-def test_without_versions_no_worker_has_one(chart: Chart) -> None:
-    given = [environment(pod.containers[0]) for pod in pods(chart.render()) if pod.component == "worker"]
-    assert not [each for each in given if "WORKER_BUILD_ID" in each or "WORKER_DEPLOYMENT_NAME" in each]
-
-
-def test_a_version_is_that_of_the_image_where_none_is_named(chart: Chart) -> None:
-    documents = chart.render({"workerVersioning.mode": "env", "image.tag": "2.0.0"})
-    given = environment(one(documents, "Deployment", "orders")["spec"]["template"]["spec"]["containers"][0])
-    assert given["WORKER_BUILD_ID"] == "2.0.0"
-
-
 def test_temporal_s_controller_gets_the_workers_as_they_would_be_else(chart: Chart) -> None:
     plain, controlled = chart.render(), chart.render({"workerVersioning.mode": "controller"})
     assert [name_of(each) for each in of_kind(controlled, "Deployment")] == ["Deployment/shop-order-lifecycle-api"]

@@ -7,7 +7,19 @@ import re
 
 import pytest
 
-from cli.chart_values import CHART, DURATION, PAGE, ROOT, SCHEMA, VALUES, page, schema, table
+from cli.chart_values import (
+    CHART,
+    DURATION,
+    OWN,
+    PAGE,
+    ROOT,
+    SCHEMA,
+    UNNAMED_SECRETS,
+    VALUES,
+    page,
+    schema,
+    table,
+)
 from orders.contracts import TASKS
 from orders.settings import ApiSettings, WorkerSettings
 
@@ -59,6 +71,12 @@ def test_the_schema_knows_the_type_the_limits_and_the_choices_of_a_setting() -> 
 @pytest.mark.parametrize("secret", ["DATABASE_URL", "STRIPE_API_KEY", "CARRIER_WEBHOOK_SECRETS", "API_CURSOR_SECRET"])
 def test_no_secret_can_be_written_into_the_values(secret: str) -> None:
     assert secret not in SETTINGS
+
+
+def test_what_has_a_value_of_its_own_is_not_for_extra_variables() -> None:
+    refused = set(DEFINITIONS["variable"]["properties"]["name"]["not"]["enum"])
+    assert refused >= {*SETTINGS, *OWN, "DATABASE_URL", "TEMPORAL_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS"}
+    assert not refused & {*UNNAMED_SECRETS, "OTEL_RESOURCE_ATTRIBUTES", "TZ"}
 
 
 def test_a_process_takes_only_what_it_reads() -> None:

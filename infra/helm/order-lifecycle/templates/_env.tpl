@@ -17,9 +17,6 @@
     secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}
 {{- end }}
 {{- range .extra }}
-{{- if or (hasKey $.plain .name) (hasKey $.secret .name) }}
-{{- fail (printf "extraEnv: %s has a value already, by `settings` or by a value of its own: leave it out here" .name) }}
-{{- end }}
 - {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end }}
@@ -119,10 +116,6 @@ WORKER_BUILD_ID: {{ include "order-lifecycle.buildId" . | quote }}
 {{- if include "order-lifecycle.takesPayments" .of }}
 PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- end }}
-{{- end }}
-
-{{- define "order-lifecycle.buildId" -}}
-{{ .root.Values.workerVersioning.buildId | default (include "order-lifecycle.tag" .) }}
 {{- end }}
 
 {{/* The existing Secrets among these, as JSON: variable, {name, key}. Takes a dict of them. */}}

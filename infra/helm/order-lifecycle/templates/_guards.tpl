@@ -20,6 +20,42 @@ tests.token.existingSecret.name: with auth.mode=jwt `helm test` needs a token: n
 {{- else if or .issuer .audience .jwksUrl }}
 auth.mode: it is none, but auth.issuer, auth.audience or auth.jwksUrl is set: set it to jwt, or leave them out
 {{- end }}
+{{- if and (eq .mode "none") (not $.Values.networkPolicy.enabled) (not .acceptNone) }}
+networkPolicy.enabled: with auth.mode=none every pod of the cluster could do anything: set it to true, or auth.mode=jwt, or auth.acceptNone=true where something else says who may ask
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Whatever is called after a release begins with the same name; that of a Service (RFC 1035) with a letter. */}}
+{{- define "order-lifecycle.guards.names" -}}
+{{- if regexMatch "^[0-9]" (include "order-lifecycle.fullname" .) }}
+fullnameOverride: objects would be called {{ include "order-lifecycle.fullname" . }}-…, but a Service can't begin with a digit: set it to a name that begins with a letter
+{{- end }}
+{{- end }}
+
+{{/* A hook runs before anything that the chart makes. What is a hook itself may come first. */}}
+{{- define "order-lifecycle.guards.migrations" -}}
+{{- if eq .Values.migrations.mode "hook" }}
+{{- $needed := list .Values.database.existingSecret.name .Values.database.tls.ca.existingSecret.name .Values.database.tls.client.existingSecret.name }}
+{{- range .Values.extraObjects }}
+{{- if and (kindIs "map" .) (has .kind (list "Secret" "ExternalSecret" "SealedSecret")) (not (dig "metadata" "annotations" "helm.sh/hook" "" .)) }}
+{{- $name := dig "spec" "target" "name" (dig "metadata" "name" "" .) . }}
+{{- if and $name (has $name $needed) }}
+migrations.mode: the hook needs the Secret {{ $name }} before extraObjects make it: set migrations.mode=job, or make it beforehand
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Takes key, the name of their values, and of. */}}
+{{- define "order-lifecycle.guards.extraEnv" -}}
+{{- $seen := dict }}
+{{- range .of.extraEnv }}
+{{- if hasKey $seen .name }}
+{{ $.key }}.extraEnv: {{ .name }} stands there twice: take one out
+{{- end }}
+{{- $_ := set $seen .name true }}
 {{- end }}
 {{- end }}
 
@@ -86,6 +122,7 @@ monitoring.{{ $monitor }}.enabled: there is nothing to fetch: set telemetry.prom
 
 {{/* What the API and the workers have in common. Takes key, the name of their values, and of. */}}
 {{- define "order-lifecycle.guards.pods" -}}
+{{- include "order-lifecycle.guards.extraEnv" . }}
 {{- with .of }}
 {{- if and .podDisruptionBudget.enabled (has (toString .podDisruptionBudget.maxUnavailable) (list "0" "0%")) }}
 {{ $.key }}.podDisruptionBudget.maxUnavailable: with 0 no node could be drained: set 1 or more
@@ -164,6 +201,8 @@ workerVersioning.buildId: it is for workerVersioning.mode=env: set that, or leav
 {{- range $worker, $of := include "order-lifecycle.workers" . | fromJson }}
 {{- if $of.image.digest }}
 workerVersioning.buildId: the image of workers.{{ $worker }} has a digest, so its tag is no version: name the version here
+{{- else if not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$" (include "order-lifecycle.tag" (dict "root" $ "of" $of))) }}
+workerVersioning.buildId: the tag of workers.{{ $worker }} can't be a label, which ends in a letter or digit and has 63 of them at most: name the version here
 {{- end }}
 {{- end }}
 {{- end }}

@@ -13,9 +13,11 @@
 {{- end }}
 
 {{- define "order-lifecycle.migrations.jobSpec" -}}
-{{- $pod := merge (dict "root" . "of" .Values.migrations "restartPolicy" "Never") (include "order-lifecycle.migrations" . | fromJson) -}}
-activeDeadlineSeconds: {{ int .Values.migrations.activeDeadlineSeconds }}
-backoffLimit: {{ int .Values.migrations.backoffLimit }}
+{{- $of := .Values.migrations -}}
+{{- $deadline := int $of.activeDeadlineSeconds | default (ternary 180 3600 (eq $of.mode "hook")) -}}
+{{- $pod := merge (dict "root" . "of" $of "restartPolicy" "Never" "grace" $of.terminationGracePeriodSeconds) (include "order-lifecycle.migrations" . | fromJson) -}}
+activeDeadlineSeconds: {{ $deadline }}
+backoffLimit: {{ int $of.backoffLimit }}
 template:
   metadata:
     {{- include "order-lifecycle.podMetadata" $pod | nindent 4 }}

@@ -14,13 +14,36 @@
 {{ printf "%s-worker-%s" (include "order-lifecycle.fullname" .root) .worker | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What pods are selected by. Takes root, component, and worker where it is one entry of them. */}}
+{{/* Takes root, worker, of, its entry. */}}
+{{- define "order-lifecycle.buildId" -}}
+{{ .root.Values.workerVersioning.buildId | default (include "order-lifecycle.tag" .) }}
+{{- end }}
+
+{{/* The name of a worker's Deployment: with workerVersioning.mode=env one for each version. Takes root, worker, of. */}}
+{{- define "order-lifecycle.deploymentName" -}}
+{{- $name := include "order-lifecycle.workerName" . -}}
+{{- if eq .root.Values.workerVersioning.mode "env" -}}
+{{- $id := include "order-lifecycle.buildId" . -}}
+{{- $versioned := printf "%s-%s" $name ($id | replace "." "-") -}}
+{{- if and (le (len $versioned) 63) (regexMatch "^[-a-z0-9]*[a-z0-9]$" $versioned) -}}
+{{- $name = $versioned -}}
+{{- else -}}
+{{- $name = printf "%s-%s" ($name | trunc 54 | trimSuffix "-") (printf "%s %s" .worker $id | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- end -}}
+{{ $name }}
+{{- end }}
+
+{{/* What pods are selected by. Takes root, component, worker where it is one entry of them, and buildId where it is one version. */}}
 {{- define "order-lifecycle.selector" -}}
 app.kubernetes.io/name: {{ include "order-lifecycle.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .worker }}
 order-lifecycle/worker: {{ . }}
+{{- end }}
+{{- with .buildId }}
+order-lifecycle/build-id: {{ . | quote }}
 {{- end }}
 {{- end }}
 

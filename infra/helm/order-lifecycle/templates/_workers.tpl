@@ -32,6 +32,7 @@
 {{- toJson (dict
   "component" "worker"
   "worker" .worker
+  "buildId" (ternary (include "order-lifecycle.buildId" .) "" (eq .root.Values.workerVersioning.mode "env"))
   "name" "worker"
   "args" .of.queues
   "env" (include "order-lifecycle.worker.env" .)
