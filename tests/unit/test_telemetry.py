@@ -100,7 +100,8 @@ def test_what_opentelemetry_reads_by_itself_and_cant_use_is_one_line(
     assert str(refused.value).startswith(said)
     assert len(str(refused.value).splitlines()) == 1
     assert "hunter2" not in str(refused.value)
-    assert caplog.messages == []
+    # Exporters of other tests may be heard still.
+    assert [message for message in caplog.messages if name in message or "hunter2" in message] == []
 
 
 def test_headers_that_opentelemetry_can_use_are_let_pass() -> None:
