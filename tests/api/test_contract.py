@@ -81,7 +81,7 @@ async def test_it_does_with_the_stack_up(
     services_with: Callable[[Policy], Services], working: None, issuer: Issuer, tmp_path: Path
 ) -> None:
     async with serving(services_with(Policy()), issuer) as url:
-        code, said = await schemathesis(url, "schemathesis.toml", 5, tmp_path)
+        code, said = await schemathesis(url, "schemathesis.toml", 3, tmp_path)
     assert code == 0, said
 
 

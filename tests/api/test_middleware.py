@@ -103,11 +103,12 @@ async def test_who_waits_for_events_has_the_time_that_they_ask_for(idle_client: 
 
 
 async def test_a_stream_lasts_longer_than_other_requests(idle_client: Client, database: Database) -> None:
+    async with api_with(idle_client, database) as patient:
+        path = f"/orders/{(await patient.post('/orders', json=body())).json()['id']}/events"
     services = services_of(idle_client, database, Policy(), timeout=timedelta(seconds=0.5))
     app = create_app(load(ApiSettings, API_TIMEOUT="0.5"), services)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
-        path = f"/orders/{(await http.post('/orders', json=body())).json()['id']}/events"
         streaming = asyncio.create_task(http.get(path, headers={"Accept": "text/event-stream"}))
         await asyncio.sleep(1.5)
         assert not streaming.done()

@@ -31,7 +31,7 @@ from workers.runner import worker
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "lifecycle.md"
 PROFILE = dict(re.findall(r"([A-Z_]+)=(\S+)", PAGE.read_text().split("<!-- profile -->")[1].split("```")[1]))
-ORDERS, AT_ONCE, SOON, MOST = 50, 10, timedelta(seconds=15), 47
+ORDERS, AT_ONCE, SOON, MOST = 30, 10, timedelta(seconds=15), 28
 """99 of 100 end so soon on an idle machine; this one may be busy."""
 
 

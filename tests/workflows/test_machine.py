@@ -62,7 +62,7 @@ T = TypeVar("T")
 PARTS = 4
 LEAST = 4
 """How many steps a life has before it may be cancelled: otherwise most would end so, and early."""
-EXAMPLES = int(os.environ.get("EXPLORE") or 100) // PARTS
+EXAMPLES = int(os.environ.get("EXPLORE") or 60) // PARTS
 MESSAGES: dict[str, Any] = {
     "approve": ReviewOrder(approved=True, note=None, actor="bob"),
     "reject": ReviewOrder(approved=False, note="a fraud", actor="bob"),
