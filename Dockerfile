@@ -8,42 +8,42 @@ ARG PYTHON_IMAGE=python:3.13-slim
 
 # What is built with, and is in no image.
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/venv
 WORKDIR /app
 
 # The project's own name and version, which it tells in traces and metrics, and the `orders` command; not its packages.
 FROM build AS project
 COPY requirements/build.txt ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf \
     python -m venv --without-pip /opt/build \
     && pip --python /opt/build install --only-binary :all: --require-hashes --requirement build.txt
 COPY pyproject.toml README.md LICENSE ./
 RUN /opt/build/bin/python -c "from hatchling.build import build_wheel; build_wheel('/wheels')" \
-    && pip --python /opt/venv install --no-cache-dir --no-index --no-deps --root /project /wheels/*.whl
+    && pip --python /opt/venv install --no-index --no-deps --root /project /wheels/*.whl
 
 FROM build AS locked
 COPY infra/images/install.sh ./
 
 FROM locked AS api-packages
 COPY requirements/api.txt ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip ./install.sh api
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh api
 
 FROM locked AS worker-packages
 COPY requirements/workers.txt ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip ./install.sh workers
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh workers
 
 FROM locked AS migrate-packages
 COPY requirements/migrations.txt ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip ./install.sh migrations
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh migrations
 
 FROM locked AS cli-packages
 COPY requirements/client.txt ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip ./install.sh client
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh client
 
 FROM build AS temporal-packages
 COPY requirements/temporal.txt ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf \
     pip --python /opt/venv install --only-binary :all: --require-hashes --requirement temporal.txt \
     && mkdir /data
 
@@ -114,7 +114,7 @@ ENTRYPOINT ["orders"]
 # The API and a worker that start anew when `skaffold dev` puts files in the place of theirs.
 FROM build AS reload-packages
 COPY requirements/reload.txt infra/images/reload.py ./
-RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf \
     python -m venv --without-pip /opt/reload \
     && pip --python /opt/reload install --only-binary :all: --require-hashes --requirement reload.txt \
     && install -m 0644 reload.py /opt/reload/
