@@ -10,7 +10,7 @@ LOCKS  := api lambda workers migrations client local dev
 # What can't stand beside the rest, each in a folder of its own.
 TOOLS  := kubernetes checkov
 # Groups of pyproject.toml: what images are made with and of, besides the project.
-GROUPS := build temporal reload
+GROUPS := build temporal reload runtime
 IMAGES := api worker migrate cli temporal
 ENGINE ?= docker
 TAG    ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
