@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
+from api.function import Function
 from awslambdaric.lambda_context import LambdaContext
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from api.lambda_handler import Function
 from orders.settings import LambdaSettings, load
 from orders.telemetry import OFF, Telemetry
 from tests.function.answers import Answer

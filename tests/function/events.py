@@ -2,7 +2,7 @@
 
 The shapes are those of AWS's manuals: "Lambda proxy integrations in API Gateway" (REST APIs), "Create AWS Lambda proxy
 integrations for HTTP APIs", "Invoking Lambda function URLs", and "Lambda functions as targets" (load balancers). What
-those leave open is as it was seen at the real gateways: which paths and queries come decoded (captures in pull request 8
+those leave open is as it was seen at real gateways: which paths and queries come decoded (captures in pull request 8
 of hotsock/voker), and which bodies in base64 (pull requests 766 and 767 of ministackorg/ministack).
 """
 
