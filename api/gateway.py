@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from mangum.handlers import HTTPGateway
 from mangum.types import Response, Scope
@@ -40,7 +41,8 @@ def mended(scope: Scope, base_path: str) -> Scope:
     ``base_path`` is the path under which a custom domain has the API, or nothing.
     """
     event: Event = scope["aws.event"]
-    path, root = _path_in(scope["path"], event, base_path)
+    # The URL of a function gives one that is decoded already beside this one.
+    path, root = _path_in(unquote(event["rawPath"]) if _is_of_url(event) else scope["path"], event, base_path)
     headers = [*_headers_of(event)] or scope["headers"]
     return {**scope, "path": path, "root_path": root, "headers": [*headers, *_continued(headers)]}
 
@@ -75,6 +77,10 @@ def _path_in(path: str, event: Event, base_path: str) -> tuple[str, str]:
     if base_path and (rest := _without(base_path, path)) != path:
         path, root = rest, root + base_path
     return path, root
+
+
+def _is_of_url(event: Event) -> bool:
+    return ".lambda-url." in event["requestContext"].get("domainName", "")
 
 
 def _without(prefix: str, path: str) -> str:
