@@ -27,24 +27,10 @@ from starlette.types import Receive, Scope, Send
 from orders.settings import LambdaSettings, load
 from orders.telemetry import OFF, Telemetry
 from tests.function.answers import Answer
-from tests.function.events import GATEWAYS, Asked, Gateway
+from tests.function.events import Asked, Gateway
 from tests.function.runtime_api import ARN, TIMEOUT
 
-DOORS = ("container", "lambda", *GATEWAYS)
-"""What ``--door`` takes: ``lambda`` is all gateways in turn."""
-opened = "container"
-"""The one that is open in this process; the option sets it."""
 _MARSHALLER = LambdaMarshaller()
-
-
-def is_function() -> bool:
-    """Whether requests go to functions."""
-    return opened != "container"
-
-
-def gateways() -> Sequence[Gateway]:
-    """Those in turn that the open door has."""
-    return [*GATEWAYS.values()] if opened == "lambda" else [GATEWAYS[opened]]
 
 
 class Environment:
