@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import function as module
 from api.function import Function
 from orders.settings import LambdaSettings, load
-from orders.telemetry import Telemetry
+from orders.telemetry import OFF, Telemetry
 from tests.function.events import Asked, Gateway, HttpApi, LoadBalancer
-
-FAST = {"LAMBDA_FLUSH_TIMEOUT": "0.2"}
 
 
 def context(seconds: float = 30) -> Any:
@@ -31,15 +30,13 @@ def context(seconds: float = 30) -> Any:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Function]]:
-    made = []
+    with ExitStack() as made:
 
-    def function(app: ASGIApp, telemetry: Telemetry | None = None, **settings: str) -> Function:
-        made.append(Function(app, load(LambdaSettings, **settings), telemetry or Telemetry()))
-        return made[-1]
+        def function(app: ASGIApp, telemetry: Telemetry = OFF, **settings: str) -> Function:
+            loop = made.enter_context(closing(asyncio.new_event_loop()))
+            return Function(app, load(LambdaSettings, **settings), loop, telemetry)
 
-    yield function
-    for each in made:
-        each.close()
+        yield function
 
 
 @dataclass(frozen=True)
@@ -108,9 +105,7 @@ def test_a_collector_that_hangs_is_waited_for_now_and_then_only(
     for _ in range(5):
         left(function)
     assert len(collector.bounds) == 1
-    assert [record.levelname for record in caplog.records if "OTEL_EXPORTER_OTLP_ENDPOINT" in record.message] == [
-        "WARNING"
-    ]
+    assert [each.levelname for each in caplog.records if "OTEL_EXPORTER_OTLP_ENDPOINT" in each.message] == ["WARNING"]
     monkeypatch.setattr(module.time, "monotonic", lambda: later)
     later = time.perf_counter() + 10**9
     left(function)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -44,9 +47,8 @@ def function() -> Iterator[Function]:
 
 
 def function_of(app: Any, **settings: str) -> Iterator[Function]:
-    found = Function(app, load(LambdaSettings, **settings))
-    yield found
-    found.close()
+    with closing(asyncio.new_event_loop()) as loop:
+        yield Function(app, load(LambdaSettings, **settings), loop)
 
 
 def answer(function: Function, gateway: Gateway, asked: Asked) -> Answer:
@@ -175,17 +177,14 @@ def test_what_an_authorizer_has_read_is_handed_on(gateway: Gateway) -> None:
     assert vouched(gateway.event(Asked("GET", "/orders"))) is None
 
 
-@pytest.mark.parametrize(
-    "authorizer", [None, {}, {"lambda": {"sub": "x"}}, {"principalId": "x"}, {"iam": {"userId": "x"}}]
-)
+@pytest.mark.parametrize("authorizer", [None, {}, {"lambda": {"sub": "x"}}, {"principalId": "x"}, {"iam": {}}])
 def test_authorizers_of_another_kind_vouch_for_nobody(authorizer: Any) -> None:
     assert vouched({"requestContext": {"authorizer": authorizer}}) is None
 
 
 def test_a_gateway_says_when_it_was_asked_and_a_load_balancer_does_not() -> None:
-    assert asked_at(HttpApi().event(Asked("GET", "/orders"))) == pytest.approx(
-        asked_at(RestApi().event(Asked("GET", "/")))
-    )
+    assert asked_at(HttpApi().event(Asked("GET", "/orders"))) == pytest.approx(time.time(), abs=1)
+    assert asked_at(RestApi().event(Asked("GET", "/orders"))) == pytest.approx(time.time(), abs=1)
     assert asked_at(LoadBalancer(is_multi_value=True).event(Asked("GET", "/orders"))) is None
 
 
