@@ -26,7 +26,8 @@ from tests.unit.test_function import context
 
 CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "sub": "shop-frontend", "scope": "orders:read"}
 Ask = Callable[..., Answer]
-AUTHORIZERS = pytest.mark.parametrize("gateway", [HttpApi(), RestApi()], ids=["jwt", "cognito"])
+HTTP_API: Gateway = HttpApi()
+AUTHORIZERS = pytest.mark.parametrize("gateway", [HTTP_API, RestApi()], ids=["jwt", "cognito"])
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def ask(services_with: Callable[[Policy], Services]) -> Iterator[Callable[[AuthS
             def answer(
                 claims: dict[str, Any] | None,
                 shown: str = "",
-                gateway: Gateway = HttpApi(),
+                gateway: Gateway = HTTP_API,
                 method: str = "GET",
             ) -> Answer:
                 headers = (*bearer(shown).items(), ("Content-Type", "application/json"))
