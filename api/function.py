@@ -37,14 +37,14 @@ class Function:
         self,
         app: ASGIApp,
         settings: LambdaSettings,
+        loop: asyncio.AbstractEventLoop,
         telemetry: Telemetry = OFF,
-        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._app, self._settings, self._telemetry = app, settings, telemetry
-        self._loop = loop or asyncio.new_event_loop()
+        self._app, self._settings, self._loop, self._telemetry = app, settings, loop, telemetry
         if isinstance(app, FastAPI):
             app.add_middleware(Invoked)
-        asyncio.set_event_loop(self._loop)
+        # Mangum takes the loop that the thread has, and makes one where there is none.
+        asyncio.set_event_loop(loop)
         self._mangum = Mangum(self._ask, lifespan="off", custom_handlers=[Http], text_mime_types=TEXT)
         self._next_flush = 0.0
 
@@ -54,7 +54,6 @@ class Function:
         Raises:
             RuntimeError: it is no request.
         """
-        # Mangum takes the loop that the thread has.
         asyncio.set_event_loop(self._loop)
         try:
             return self._mangum(event, context)
@@ -63,9 +62,9 @@ class Function:
             self._flush(context)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        event = scope["aws.event"]
+        event, (asked, root) = scope["aws.event"], mended(scope, self._settings.base_path)
         state = {"latest": self._latest(event, scope["aws.context"]), "is_buffered": True, "vouched": vouched(event)}
-        await self._app({**mended(scope, self._settings.base_path), "state": state}, receive, send)
+        await self._app({**asked, "state": {**state, "root_path": root}}, receive, send)
 
     def _latest(self, event: Event, context: Any) -> float:
         """Say when, by the monotonic clock, a request has to be over, so that nobody gives up who waits for it."""
@@ -89,7 +88,8 @@ class Function:
 class Invoked:
     """Marks the span of a request with the invocation, and the first one of an environment as that.
 
-    The names are OpenTelemetry's ("Semantic conventions for FaaS spans").
+    The names are OpenTelemetry's ("Semantic conventions for FaaS spans"). What the gateway's addresses have in front of
+    our paths is told here only: spans and metrics have the same routes behind every gateway.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -101,7 +101,7 @@ class Invoked:
         marks = {"faas.trigger": "http", "faas.invocation_id": scope["aws.context"].aws_request_id}
         get_current_span().set_attributes({**marks, "faas.coldstart": self._is_cold})
         self._is_cold = False
-        await self._app(scope, receive, send)
+        await self._app({**scope, "root_path": scope["state"]["root_path"]}, receive, send)
 
 
 def _left(context: Any) -> float:

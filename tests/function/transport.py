@@ -49,7 +49,7 @@ class Environment:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, event, timeout)
 
     def _make(self, make: Callable[[], FastAPI], settings: LambdaSettings, telemetry: Telemetry) -> Function:
-        function = Function(make(), settings, telemetry, self._loop)
+        function = Function(make(), settings, self._loop, telemetry)
         with _BUILDING:
             function(HttpApi().event(Asked("GET", "/healthz")), _context(TIMEOUT))
         return function
