@@ -22,12 +22,11 @@ def identify(engine: Engine, settings: DatabaseSettings) -> None:
     """
     if settings.auth == "password":
         return
+    by = f"DATABASE_AUTH={settings.auth}"
     if engine.url.password is not None:
-        raise InvalidSetting(
-            f"DATABASE_URL: holds a password, of which DATABASE_AUTH={settings.auth} makes nothing: take it out"
-        )
+        raise InvalidSetting(f"DATABASE_URL: holds a password, of which {by} makes nothing: take it out")
     if "unix_sock" in engine.url.query:
-        raise InvalidSetting(f"DATABASE_URL: names a Unix socket, which is not for DATABASE_AUTH={settings.auth}")
+        raise InvalidSetting(f"DATABASE_URL: names a Unix socket, which is not for {by}: name a host")
     if find_spec("botocore") is None:
         raise InvalidSetting(f"DATABASE_AUTH: {settings.auth} needs pip install 'order-lifecycle[aws]'")
     fetch = _fetching(engine.url, settings)

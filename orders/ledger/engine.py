@@ -236,9 +236,14 @@ def _is_away(error: SQLAlchemyError) -> bool:
         # pg8000 gives the server's answer as a dictionary whose "C" is the SQLSTATE.
         answer = error.orig.args[0] if error.orig and error.orig.args else None
         if isinstance(answer, dict):
-            return str(answer.get("C", "")).startswith(_NOT_THERE)
+            return str(answer.get("C", "")).startswith(_NOT_THERE) or _is_of_pooler(answer)
         return error.connection_invalidated or isinstance(error, OperationalError) or _is_network(error)
     return False
+
+
+def _is_of_pooler(answer: Mapping[str, str]) -> bool:
+    # As PgBouncer and RDS Proxy refuse the limit that a session is to begin with.
+    return answer.get("C") in ("08P01", "0A000") and "statement_timeout" in answer.get("M", "")
 
 
 def _is_network(error: DBAPIError) -> bool:
@@ -251,6 +256,8 @@ def _reason(error: SQLAlchemyError, settings: DatabaseSettings) -> str:
     if not isinstance(answer, dict):
         return explained(origin.__cause__ if origin else None, str(answer).splitlines()[0])
     said = str(answer.get("M"))
+    if _is_of_pooler(answer):
+        return f"{said}: see DATABASE_POOLER"
     reason = explained(None, said)
     is_mistrusted = reason == said and str(answer.get("C", "")).startswith(_WHO)
     return mistrusted(said, settings) if is_mistrusted else reason

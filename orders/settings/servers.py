@@ -125,16 +125,16 @@ class DatabaseSettings(Settings):
     max_idle: Positive | None = Field(
         None,
         alias="DATABASE_MAX_IDLE",
-        description="how long, by the wall clock, a connection may lie idle and be used again; after that it is replaced "
+        description="how long, by the wall clock, a connection may lie idle and be used again; then it is replaced "
         "unasked, since an answer from one that a NAT or a proxy has dropped silently would be waited for as long as "
         "DATABASE_TIMEOUT; by default any time",
     )
     pooler: Literal["none", "transaction"] = Field(
         "none",
         alias="DATABASE_POOLER",
-        description="`transaction`: DATABASE_URL is that of a pooler which lends a connection of the server's for one "
-        "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, and nothing is set "
-        "for a session; what limits a statement is the role's (`alter role … set statement_timeout`)",
+        description="`transaction`: DATABASE_URL is that of a pooler which lends a connection of the server's for a "
+        "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, nothing is set for "
+        "a session, and what limits a statement is the role's (`alter role … set statement_timeout`)",
     )
     auth: Literal["password", "iam", "secret"] = Field(
         "password",

@@ -49,3 +49,17 @@ def test_a_server_that_wants_more_encryption_is_unavailable_until_a_setting_is_c
 ) -> None:
     with pytest.raises(DependencyUnavailable, match=f"{said}: see {setting}$"):
         failing_with("28000", monkeypatch, said).ping()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("08P01", "unsupported startup parameter: statement_timeout"),
+        ("0A000", "Feature not supported: RDS Proxy currently doesn't support the option statement_timeout."),
+    ],
+)
+def test_a_pooler_that_refuses_a_session_of_its_own_is_unavailable_until_a_setting_is_changed(
+    state: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DependencyUnavailable, match=f"{said}: see DATABASE_POOLER$"):
+        failing_with(state, monkeypatch, said).ping()
