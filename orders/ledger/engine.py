@@ -181,6 +181,8 @@ def engine_of(settings: DatabaseSettings, *, connect_args: Mapping[str, Any] | N
     # As libpq has it, a Unix socket is not encrypted. Without a word pg8000 would try, and go on if the server refuses.
     context = None if "unix_sock" in url.query else context_of(settings)
     arguments = {"ssl_context": context or False, **(connect_args or {})}
+    if url.username is None and settings.auth != "secret":
+        raise InvalidSetting("DATABASE_URL: names no user, nor has this process one; write postgresql://user@host/name")
     if settings.pooler == "none":
         options["isolation_level"] = "AUTOCOMMIT"
     engine = create_engine(url, connect_args=arguments, **options)
@@ -204,7 +206,7 @@ def pg8000_url(url: str) -> URL:
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")
     # As libpq has it, who does not say who he is comes as the user of the operating system.
-    parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or getpass.getuser())
+    parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or _of_system())
     parsed = parsed.difference_update_query(IN_URL)
     if unknown := set(parsed.query) - _PARAMETERS:
         known = ", ".join(sorted(_PARAMETERS | set(IN_URL)))
@@ -215,6 +217,14 @@ def pg8000_url(url: str) -> URL:
         query["unix_sock"] = f"{folder}/.s.PGSQL.{parsed.query.get('port', 5432)}"
         parsed = parsed.set(query=query)
     return parsed
+
+
+def _of_system() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run as a number of which nobody knows a name.
+        return None
 
 
 def _without_values(context: ExceptionContext) -> None:

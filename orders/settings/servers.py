@@ -133,8 +133,8 @@ class DatabaseSettings(Settings):
         "none",
         alias="DATABASE_POOLER",
         description="`transaction`: DATABASE_URL is that of a pooler which lends a connection of the server's for a "
-        "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, nothing is set for "
-        "a session, and what limits a statement is the role's (`alter role … set statement_timeout`)",
+        "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, and nothing is "
+        "set for a session; what limits a statement is the role's (`alter role … set statement_timeout`)",
     )
     auth: Literal["password", "iam", "secret"] = Field(
         "password",

@@ -52,8 +52,14 @@ def signs_of_life(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def watched(database: Database, settings: DatabaseSettings) -> None:
         real(database, settings)
-        ping = database.engine.dialect.do_ping
-        monkeypatch.setattr(database.engine.dialect, "do_ping", lambda raw: asked.append(raw) or ping(raw))
+        dialect = database.engine.dialect
+        ping = dialect.do_ping
+
+        def do_ping(raw: Any) -> bool:
+            asked.append(raw)
+            return ping(raw)
+
+        monkeypatch.setattr(dialect, "do_ping", do_ping)
 
     monkeypatch.setattr(Database, "__init__", watched)
     return asked

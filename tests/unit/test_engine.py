@@ -6,8 +6,8 @@ import pytest
 from pg8000.exceptions import DatabaseError
 from sqlalchemy.exc import DBAPIError
 
-from orders.errors import DependencyUnavailable
-from orders.ledger.engine import Database
+from orders.errors import DependencyUnavailable, InvalidSetting
+from orders.ledger.engine import Database, engine_of
 from orders.settings import DatabaseSettings, load
 
 
@@ -63,3 +63,15 @@ def test_a_pooler_that_refuses_a_session_of_its_own_is_unavailable_until_a_setti
 ) -> None:
     with pytest.raises(DependencyUnavailable, match=f"{said}: see DATABASE_POOLER$"):
         failing_with(state, monkeypatch, said).ping()
+
+
+def test_a_process_that_has_no_name_has_to_be_given_one_unless_a_secret_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 993")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    with pytest.raises(InvalidSetting, match=r"^DATABASE_URL: names no user"):
+        engine_of(load(DatabaseSettings, DATABASE_URL="postgresql://h/d"))
+    engine_of(
+        load(DatabaseSettings, DATABASE_URL="postgresql://h/d", DATABASE_AUTH="secret", DATABASE_SECRET_ARN="orders")
+    ).dispose()
