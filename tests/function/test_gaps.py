@@ -40,6 +40,7 @@ async def test_a_connection_to_temporal_that_died_in_the_freeze_is_replaced(
         assert (await http.post("/orders", json=body())).status_code == 201
         idle_environment.freeze()
         how(way_to_temporal)
+        await asyncio.sleep(1.1)
         idle_environment.thaw()
         begun = time.monotonic()
         answer = await http.post("/orders", json=body())
