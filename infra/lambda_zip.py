@@ -16,7 +16,7 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ def build(architecture: str, output: Path, wheel: Path) -> Archive:
         folder = Path(name) / "task"
         _install(architecture, folder)
         _leave_out(folder)
-        # A module and what is compiled from it take the same room. Of others' a stack trace has file, line and name.
+        # Sources would take as much room again. In others' modules a stack trace names the file, the line and the function.
         _compile(folder, folder, "-b")
         for source in folder.rglob("*.py"):
             source.unlink()
@@ -95,14 +95,7 @@ def build(architecture: str, output: Path, wheel: Path) -> Archive:
         _leave_out(folder)
         for package in OURS:
             _compile(folder, folder / package)
-        sizes = {path: file.stat().st_size for path, file in _files(folder)}
-        archive = Archive(output / f"order-lifecycle-api-python{PYTHON}-{architecture}.zip", sizes)
-        if archive.unpacked > LIMIT:
-            raise Failed(
-                f"{archive.path.name}: {_mb(archive.unpacked)} unpacked, of which AWS Lambda takes {_mb(LIMIT)}"
-            )
-        _pack(folder, archive.path)
-    return archive
+        return pack(folder, output / f"order-lifecycle-api-python{PYTHON}-{architecture}.zip")
 
 
 def wheel_of_project(folder: Path) -> Path:
@@ -114,6 +107,24 @@ def wheel_of_project(folder: Path) -> Path:
     run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)], ROOT)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+def pack(folder: Path, into: Path) -> Archive:
+    """Put the files of a folder into an archive: in order, all of one time and one mode.
+
+    Raises:
+        Failed: it would be too large for AWS Lambda.
+    """
+    archive = Archive(into, {path: file.stat().st_size for path, file in _files(folder)})
+    if archive.unpacked > LIMIT:
+        raise Failed(f"{into.name}: {_mb(archive.unpacked)} unpacked, of which AWS Lambda takes {_mb(LIMIT)} at most")
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(into, "w") as opened:
+        for path, file in _files(folder):
+            entry = zipfile.ZipInfo(path, EPOCH)
+            entry.create_system, entry.external_attr = UNIX, READABLE << 16
+            opened.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+    return archive
 
 
 def locked(architecture: str) -> str:
@@ -142,17 +153,8 @@ def _install(architecture: str, folder: Path) -> None:
     lock = folder.parent / "lock.txt"
     lock.write_text(locked(architecture))
     processor = ARCHITECTURES[architecture]
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--no-compile",
-    ]
-    pip += ["--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
     # What is made for an older glibc runs with a later one (PEP 600).
     pip += [f"--platform=manylinux_2_{minor}_{processor}" for minor in range(GLIBC, 16, -1)]
     run([*pip, f"--platform=manylinux2014_{processor}", f"--target={folder}", "-r", str(lock)], ROOT, PATIENCE)
@@ -165,26 +167,16 @@ def _leave_out(folder: Path) -> None:
 
 
 def _compile(root: Path, folder: Path, *options: str) -> None:
-    # /var/task can't be written to: each cold start would compile all modules anew. The process is one that has loaded
-    # nothing else, since a constant that is shared with others is written otherwise.
+    # Otherwise each cold start would compile everything anew, since nothing can be written there. By a process that has
+    # loaded nothing else: a constant that is in use elsewhere as well is written otherwise.
     compiler = [sys.executable, "-S", "-s", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", *options]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = [*compiler, "-s", str(root), "-p", TASK, str(folder)]
     subprocess.run(command, env={**clean, "PYTHONHASHSEED": "0"}, check=True, capture_output=True, text=True)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    found = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
-    return iter(sorted(found))
-
-
-def _pack(folder: Path, into: Path) -> None:
-    into.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(into, "w") as archive:
-        for path, file in _files(folder):
-            entry = zipfile.ZipInfo(path, EPOCH)
-            entry.create_system, entry.external_attr = UNIX, READABLE << 16
-            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    return sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
 
 
 def _mb(size: int) -> str:
@@ -193,9 +185,7 @@ def _mb(size: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the archives, say what is big in them, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m infra.lambda_zip", description="Makes the archives for AWS Lambda."
-    )
+    parser = argparse.ArgumentParser("python -m infra.lambda_zip", description="Makes the archives for AWS Lambda.")
     parser.add_argument("--arch", choices=ARCHITECTURES, action="append", help="a processor; by default each of them")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="by default dist/lambda")
     asked = parser.parse_args(arguments)

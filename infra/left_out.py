@@ -18,7 +18,7 @@ PACKAGES = {
 """What is not even installed."""
 FILES = {
     r"(cli|migrations|workers)/|api/__main__\.py": "processes of their own",
-    r"(bin|include)/": "commands and headers",
+    r"bin/": "commands",
     r".+/(tests|testing)/|anyio/(pytest_plugin|_backends/_trio)": "for tests",
     r".+\.(c|h|lock|md|proto|pxd|pyi|pyx|rs|toml)$|.+/py\.typed$|pydantic/(v1/)?mypy": "for compilers and checkers",
     r"temporalio/bridge/sdk-core/": "the source of Temporal's native part",
@@ -26,7 +26,7 @@ FILES = {
     r"cffi/": "a compiler: cryptography needs no more than `_cffi_backend`",
     r"sqlalchemy/(ext|orm)/": "maps classes: the ledger speaks SQLAlchemy's Core",
     r"sqlalchemy/dialects/(mssql|mysql|oracle|sqlite)/": "other databases",
-    r"botocore/data/(?!(rds|secretsmanager|sts)/)[^/]+/": "services of AWS that are not asked",
+    r"botocore/data/(?!secretsmanager/)[^/]+/": "services of AWS that are not asked",
     r"botocore/docs/|botocore/data/.+/examples": "documentation of botocore",
     r"[^/]+\.dist-info/(?!METADATA$|entry_points\.txt$|licenses/)": "for installers: names, plugins and licences stay",
 }
