@@ -37,14 +37,14 @@ class Function:
         self,
         app: ASGIApp,
         settings: LambdaSettings,
+        loop: asyncio.AbstractEventLoop,
         telemetry: Telemetry = OFF,
-        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._app, self._settings, self._telemetry = app, settings, telemetry
-        self._loop = loop or asyncio.new_event_loop()
+        self._app, self._settings, self._loop, self._telemetry = app, settings, loop, telemetry
         if isinstance(app, FastAPI):
             app.add_middleware(Invoked)
-        asyncio.set_event_loop(self._loop)
+        # Mangum takes the loop that the thread has, and makes one where there is none.
+        asyncio.set_event_loop(loop)
         self._mangum = Mangum(self._ask, lifespan="off", custom_handlers=[Http], text_mime_types=TEXT)
         self._next_flush = 0.0
 
@@ -54,7 +54,6 @@ class Function:
         Raises:
             RuntimeError: it is no request.
         """
-        # Mangum takes the loop that the thread has.
         asyncio.set_event_loop(self._loop)
         try:
             return self._mangum(event, context)

@@ -58,7 +58,7 @@ class Environment:
             self._function = self._function or self._started()
         except DependencyUnavailable as error:
             logger.warning("not started yet: %s", error)
-            return Function(Traced(_unavailable), self._settings, loop=self._loop)(event, context)
+            return Function(Traced(_unavailable), self._settings, self._loop)(event, context)
         return self._function(event, context)
 
     def _started(self) -> Function:
@@ -78,7 +78,7 @@ class Environment:
         settings = load(ApiSettings)
         services = self._loop.run_until_complete(Services.from_settings(settings, telemetry))
         app = create_app(settings, services, gatekeeper, telemetry)
-        return Function(app, self._settings, telemetry, self._loop)
+        return Function(app, self._settings, self._loop, telemetry)
 
     def _stamp(self, record: logging.LogRecord) -> bool:
         record.aws_request_id = self._request_id

@@ -18,6 +18,7 @@ from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
 from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
 from orders.temporal import connect
+from tests.function.doors import CONTAINER, DOORS, is_function, open_door
 from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -26,8 +27,15 @@ LONGEST = frozenset({"test_machine", "test_faults", "test_contract", "test_up"})
 _servers: Servers | None = None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "what the tests of the API send their requests through: lambda is each of AWS's gateways in turn"
+    parser.addoption("--door", choices=DOORS, default=CONTAINER, help=told)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     global _servers  # noqa: PLW0603
+    config.addinivalue_line("markers", "container_only(reason): what a function can't do, and so does otherwise")
+    open_door(config.getoption("door"))
     # A developer's own settings must not steer the tests.
     for concern in CONCERNS:
         for each in concern.model_fields.values():
@@ -46,6 +54,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest first: what is left in the end can then be shared out evenly.
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+    for item in items:
+        mark = item.get_closest_marker("container_only")
+        if mark and is_function():
+            item.add_marker(pytest.mark.skip(reason=f"of the container alone: {mark.args[0]}"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -18,33 +18,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
-from api.function import Function
 from awslambdaric.lambda_context import LambdaContext
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from api.function import Function
 from orders.settings import LambdaSettings, load
 from orders.telemetry import OFF, Telemetry
 from tests.function.answers import Answer
-from tests.function.events import GATEWAYS, Asked, Gateway
+from tests.function.events import Asked, Gateway
 from tests.function.runtime_api import ARN, TIMEOUT
 
-DOORS = ("container", "lambda", *GATEWAYS)
-"""What ``--door`` takes: ``lambda`` is all gateways in turn."""
-opened = "container"
-"""The one that is open in this process; the option sets it."""
 _MARSHALLER = LambdaMarshaller()
-
-
-def is_function() -> bool:
-    """Whether requests go to functions."""
-    return opened != "container"
-
-
-def gateways() -> Sequence[Gateway]:
-    """Those in turn that the open door has."""
-    return [*GATEWAYS.values()] if opened == "lambda" else [GATEWAYS[opened]]
 
 
 class Environment:
@@ -52,7 +38,8 @@ class Environment:
 
     def __init__(self, make: Callable[[], FastAPI], settings: LambdaSettings, telemetry: Telemetry) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="environment")
-        self._made = self._thread.submit(lambda: Function(make(), settings, telemetry))
+        self._loop = asyncio.new_event_loop()
+        self._made = self._thread.submit(lambda: Function(make(), settings, self._loop, telemetry))
 
     async def answer(self, event: dict[str, Any], timeout: float) -> Any:
         """What the function returns within so many seconds, on its way through the runtime."""
@@ -66,8 +53,8 @@ class Environment:
         return json.loads(_MARSHALLER.marshal_response(returned)[0])
 
     def close(self) -> None:
-        self._thread.submit(lambda: self._made.result().close()).result()
         self._thread.shutdown()
+        self._loop.close()
 
 
 class Environments(httpx2.AsyncBaseTransport):
