@@ -27,7 +27,7 @@ FILES = {
     r"sqlalchemy/(ext|orm)/": "maps classes: the ledger speaks SQLAlchemy's Core",
     r"sqlalchemy/dialects/(mssql|mysql|oracle|sqlite)/": "other databases",
     r"botocore/data/(?!secretsmanager/)[^/]+/": "services of AWS that are not asked",
-    r"botocore/docs/|botocore/data/.+/examples": "documentation of botocore",
+    r"botocore/data/.+/examples": "documentation of AWS",
     r"[^/]+\.dist-info/(?!METADATA$|entry_points\.txt$|licenses/)": "for installers: names, plugins and licences stay",
 }
 """What is not kept of what is installed: how paths begin, as regular expressions."""
