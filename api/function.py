@@ -62,9 +62,9 @@ class Function:
             self._flush(context)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        event = scope["aws.event"]
+        event, (asked, root) = scope["aws.event"], mended(scope, self._settings.base_path)
         state = {"latest": self._latest(event, scope["aws.context"]), "is_buffered": True, "vouched": vouched(event)}
-        await self._app({**mended(scope, self._settings.base_path), "state": state}, receive, send)
+        await self._app({**asked, "state": {**state, "root_path": root}}, receive, send)
 
     def _latest(self, event: Event, context: Any) -> float:
         """Say when, by the monotonic clock, a request has to be over, so that nobody gives up who waits for it."""
@@ -88,7 +88,8 @@ class Function:
 class Invoked:
     """Marks the span of a request with the invocation, and the first one of an environment as that.
 
-    The names are OpenTelemetry's ("Semantic conventions for FaaS spans").
+    The names are OpenTelemetry's ("Semantic conventions for FaaS spans"). What the gateway's addresses have in front of
+    our paths is told here only: spans and metrics have the same routes behind every gateway.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -100,7 +101,7 @@ class Invoked:
         marks = {"faas.trigger": "http", "faas.invocation_id": scope["aws.context"].aws_request_id}
         get_current_span().set_attributes({**marks, "faas.coldstart": self._is_cold})
         self._is_cold = False
-        await self._app(scope, receive, send)
+        await self._app({**scope, "root_path": scope["state"]["root_path"]}, receive, send)
 
 
 def _left(context: Any) -> float:

@@ -35,16 +35,17 @@ class Http(HTTPGateway):
         return answer
 
 
-def mended(scope: Scope, base_path: str) -> Scope:
+def mended(scope: Scope, base_path: str) -> tuple[Scope, str]:
     """Give what Mangum has made of an event with our own path, every header by itself, and the trace that goes on.
 
-    ``base_path`` is the path under which a custom domain has the API, or nothing.
+    ``base_path`` is the path under which a custom domain has the API, or nothing. Beside it stands what addresses have
+    in front of our own paths.
     """
     event: Event = scope["aws.event"]
     # The URL of a function gives one that is decoded already beside this one.
     path, root = _path_in(unquote(event["rawPath"]) if _is_of_url(event) else scope["path"], event, base_path)
     headers = [*_headers_of(event)] or scope["headers"]
-    return {**scope, "path": path, "root_path": root, "headers": [*headers, *_continued(headers)]}
+    return {**scope, "path": path, "headers": [*headers, *_continued(headers)]}, root
 
 
 def vouched(event: Event) -> dict[str, Any] | None:

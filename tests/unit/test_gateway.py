@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from api.function import Function
+from api.function import Function, Invoked
 from api.gateway import XRAY_VARIABLE, asked_at, vouched
 from orders.settings import LambdaSettings, load
 from tests.function.answers import Answer
@@ -43,7 +43,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def function() -> Iterator[Function]:
-    yield from function_of(echo)
+    yield from function_of(Invoked(echo))
 
 
 def function_of(app: Any, **settings: str) -> Iterator[Function]:
@@ -97,7 +97,7 @@ def test_a_stage_that_is_called_as_a_path_of_ours_is_not_taken_for_it(
     ],
 )
 def test_the_path_under_which_a_domain_has_the_service_is_taken_off(path: str, ours: str, root: str) -> None:
-    for function in function_of(echo, LAMBDA_BASE_PATH="/shop"):
+    for function in function_of(Invoked(echo), LAMBDA_BASE_PATH="/shop"):
         for gateway in (LoadBalancer(is_multi_value=True), FunctionUrl()):
             found = heard(function, gateway, Asked("GET", path))
             assert (found["path"], found["root"]) == (ours, root)
@@ -106,7 +106,7 @@ def test_the_path_under_which_a_domain_has_the_service_is_taken_off(path: str, o
 def test_so_it_is_where_a_rest_api_has_it(function: Function) -> None:
     gateway = RestApi(base_path="shop")
     assert heard(function, gateway, Asked("GET", "/orders"))["path"] == "/shop/orders"
-    for placed in function_of(echo, LAMBDA_BASE_PATH="/shop"):
+    for placed in function_of(Invoked(echo), LAMBDA_BASE_PATH="/shop"):
         found = heard(placed, gateway, Asked("GET", "/orders"))
         assert (found["path"], found["root"]) == ("/orders", "/shop")
 
