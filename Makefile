@@ -11,7 +11,7 @@ LOCKS  := api lambda workers migrations client local dev
 TOOLS  := kubernetes checkov
 # Groups of pyproject.toml: what images are made with and of, besides the project.
 GROUPS := build temporal reload runtime
-IMAGES := api worker migrate cli temporal
+IMAGES := api worker migrate cli lambda temporal
 ENGINE ?= docker
 TAG    ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
