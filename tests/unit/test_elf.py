@@ -6,10 +6,10 @@ import ctypes
 import platform
 import struct
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sqlalchemy.cyextension import collections
 
 from infra.elf import MACHINES, machine, mapped
 
@@ -19,7 +19,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is install
 @pytest.fixture(scope="module")
 def library() -> bytes:
     """One with names and notes for debuggers."""
-    return Path(str(collections.__file__)).read_bytes()
+    found = find_spec("sqlalchemy.cyextension.collections")
+    assert found
+    return Path(str(found.origin)).read_bytes()
 
 
 def test_what_is_mapped_stays_as_it_is_under_a_header_that_names_no_sections(library: bytes) -> None:

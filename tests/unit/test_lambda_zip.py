@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra import lambda_zip
+from infra.kind import Failed
 
 LOCK = """\
 # This file was made by somebody.
@@ -60,8 +61,6 @@ def test_the_files_of_an_archive_are_in_order_of_one_time_and_of_one_mode(folder
 
 def test_what_aws_would_not_take_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lambda_zip, "LIMIT", 29)
-    with pytest.raises(
-        lambda_zip.Failed, match=r"^it\.zip: 0\.0 MB unpacked, of which AWS Lambda takes 0\.0 MB at most$"
-    ):
+    with pytest.raises(Failed, match=r"^it\.zip: 0\.0 MB unpacked, of which AWS Lambda takes 0\.0 MB at most$"):
         lambda_zip.pack(folder, tmp_path / "it.zip")
     assert not (tmp_path / "it.zip").exists()

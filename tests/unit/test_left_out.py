@@ -7,7 +7,8 @@ from importlib.metadata import files
 
 import pytest
 
-from infra.lambda_zip import LOCK, ROOT
+from infra.kind import ROOT
+from infra.lambda_zip import LOCK
 from infra.left_out import FILES, PACKAGES, why
 
 LOCKED = re.findall(r"^([\w.-]+)==", LOCK.read_text(), re.MULTILINE)
