@@ -28,7 +28,7 @@ from tests.function.environments import HANDLER, ROOT, Environment
 from tests.function.events import Asked, HttpApi
 from tests.issuer import AUDIENCE, ISSUER, issuer_of_tokens, token
 
-LARGEST = {"x86_64": 71, "arm64": 67}
+LARGEST = {"x86_64": 72, "arm64": 68}
 """How much, in MB, an archive may have, unpacked."""
 SOURCES = ("api", "cli", "infra", "migrations", "orders", "requirements", "workers")
 WRITTEN_ON = ("LICENSE", "README.md", "pyproject.toml")
