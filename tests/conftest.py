@@ -13,12 +13,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from cli.embedded import program
+from orders import aws
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
 from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
 from orders.temporal import connect
 from tests.function.doors import CONTAINER, DOORS, is_function, open_door
+from tests.secrets_manager import SecretsManager, served
 from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -131,3 +133,17 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         test_server_startup_timeout=timedelta(seconds=30),
     ) as environment:
         yield environment
+
+
+@pytest.fixture
+def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
+    """The AWS of a process that has a role and a region, and no files."""
+    given = {"ACCESS_KEY_ID": "AKIDEXAMPLE", "SECRET_ACCESS_KEY": "a key", "SESSION_TOKEN": "a session"}
+    files = {"CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull, "EC2_METADATA_DISABLED": "true"}
+    with served(manager := SecretsManager()) as url:
+        given |= files | {"REGION": "eu-central-1", "ENDPOINT_URL_SECRETS_MANAGER": url}
+        for name, value in given.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        aws.forget()
+        yield manager
+        aws.forget()
