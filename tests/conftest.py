@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import AliasChoices
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -17,7 +20,17 @@ from orders import aws
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
-from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.settings import (
+    CONCERNS,
+    DatabaseSettings,
+    PartnerSettings,
+    TelemetrySettings,
+    TemporalSettings,
+    WorkerSettings,
+    load,
+)
+from orders.telemetry import Telemetry
+from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
 from tests.function.doors import CONTAINER, DOORS, is_function, open_door
 from tests.secrets_manager import SecretsManager, served
@@ -122,6 +135,20 @@ async def working(client: Client, database: Database) -> AsyncIterator[None]:
     workers = [worker(client, queue, work(database, partners), settings) for queue, work in QUEUES.items()]
     async with workers[0], workers[1], workers[2]:
         yield
+
+
+@pytest.fixture(scope="session")
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture(scope="session")
+def telemetry(spans: InMemorySpanExporter) -> Telemetry:
+    """Give the one of this process, which keeps its spans: OpenTelemetry takes no second provider."""
+    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
+    assert telemetry.tracing
+    trace.set_tracer_provider(telemetry.tracing.provider)
+    return telemetry
 
 
 @pytest.fixture
