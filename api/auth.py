@@ -9,6 +9,7 @@ import math
 import time
 import unicodedata
 import urllib.request
+from collections.abc import Mapping
 from contextvars import Context
 from datetime import timedelta
 from enum import StrEnum
@@ -66,6 +67,10 @@ class IssuerUnavailable(DependencyUnavailable):
         super().__init__("the issuer of tokens", "its keys were never had")
 
 
+Claims = Mapping[str, Any]
+"""What a token says (RFC 7519, section 4)."""
+
+
 class Pass(NamedTuple):
     """Who asks, and what they may do."""
 
@@ -83,15 +88,18 @@ class Pass(NamedTuple):
 
 
 class Gatekeeper:
-    """Lets in whoever shows a token of the issuer, or, where no tokens are asked for, anybody."""
+    """Lets in whoever shows a token of the issuer, or whom the gateway knows, or, where that is said, anybody."""
 
     def __init__(self, settings: AuthSettings, cooldown: timedelta = COOLDOWN) -> None:
         self._settings = settings
         self._keys = IssuerKeys(settings.jwks_url, settings.jwks_refresh, cooldown) if settings.jwks_url else None
         self.is_open = settings.mode == "none"
 
-    async def admit(self, token: str | None) -> Pass:
+    async def admit(self, token: str | None, vouched: Claims | None = None) -> Pass:
         """Say who asks, and what they may do.
+
+        ``vouched`` is what a gateway in front has read from a token that it has checked itself: it is believed where
+        the settings say so, and has to agree with our own check elsewhere.
 
         Raises:
             Unauthenticated: there is no token, or it can't be believed.
@@ -99,18 +107,31 @@ class Gatekeeper:
         """
         if self.is_open:
             return Pass(ANONYMOUS, frozenset(Scope))
+        if self._settings.mode == "gateway":
+            return _pass_by(self._vouched(vouched))
         if token is None:
             raise Unauthenticated("this needs a token: write Authorization: Bearer TOKEN", is_token_wrong=False)
         try:
             claims = await self._checked(token)
         except jwt.PyJWTError as error:
             raise Unauthenticated(_reason(error)) from error
-        subject: str = claims["sub"]
-        if not _is_nameable(subject):
-            raise Unauthenticated("the subject of the token is not one that can be put on record")
-        return Pass(subject, _scopes(claims))
+        if vouched is not None and vouched.get("sub") != claims["sub"]:
+            raise Unauthenticated("the token is another subject's than the gateway has let in")
+        return _pass_by(claims)
 
-    async def _checked(self, token: str) -> dict[str, Any]:
+    def _vouched(self, claims: Claims | None) -> Claims:
+        """Return what the gateway vouches for, as far as the settings leave that to it."""
+        if not claims or not isinstance(claims.get("sub"), str):
+            raise Unauthenticated("the gateway names nobody: a JWT authorizer has to stand in front of this")
+        if self._settings.issuer and claims.get("iss") != self._settings.issuer:
+            raise Unauthenticated("the token is of another issuer")
+        # An access token of Amazon Cognito has no audience, but the client that it was made for.
+        audiences = {*_listed(claims.get("aud")), *_listed(claims.get("client_id"))}
+        if self._settings.audience and audiences.isdisjoint(self._settings.audience):
+            raise Unauthenticated("the token is for another audience")
+        return claims
+
+    async def _checked(self, token: str) -> Claims:
         assert self._keys
         header = jwt.get_unverified_header(token)
         if header.get("alg") not in ALGORITHMS:
@@ -219,17 +240,28 @@ def _usable(published: Any) -> dict[Name, jwt.PyJWK]:
     return found
 
 
+def _pass_by(claims: Claims) -> Pass:
+    subject: str = claims["sub"]
+    if not _is_nameable(subject):
+        raise Unauthenticated("the subject of the token is not one that can be put on record")
+    return Pass(subject, _scopes(claims))
+
+
 def _is_nameable(subject: str) -> bool:
     if not (0 < len(subject) <= MAX_SUBJECT and subject.isprintable() and subject == subject.strip()):
         return False
     return unicodedata.normalize("NFKC", subject).casefold().strip() not in RESERVED_ACTORS
 
 
-def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:
+def _scopes(claims: Claims) -> frozenset[Scope]:
     # ``scope`` is RFC 9068's, ``scp`` that of issuers that are older.
-    given = claims.get("scope", claims.get("scp"))
-    names = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
+    names = _listed(claims.get("scope", claims.get("scp")))
     return frozenset(scope for scope in Scope if scope in names)
+
+
+def _listed(given: Any) -> list[Any]:
+    """Read several words, however they are written."""
+    return given.split() if isinstance(given, str) else given if isinstance(given, list) else []
 
 
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (

@@ -13,7 +13,7 @@ from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from temporalio.client import Client
 
-from api.auth import Gatekeeper, Pass, Scope
+from api.auth import Claims, Gatekeeper, Pass, Scope
 from api.cursors import Cursors
 from api.errors import UnknownOrder
 from api.feed import EventFeed
@@ -153,7 +153,8 @@ async def admitted(request: Request) -> Pass:
     """
     gatekeeper: Gatekeeper = request.app.state.gatekeeper
     found = await BEARER(request)
-    return await gatekeeper.admit(found.credentials if found else None)
+    vouched: Claims | None = getattr(request.state, "vouched", None)
+    return await gatekeeper.admit(found.credentials if found else None, vouched)
 
 
 async def permitted(

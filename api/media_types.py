@@ -14,6 +14,11 @@ def wants(accept: str, media_type: str, rather_than: str) -> bool:
     return _quality(ranges, media_type) > _quality(ranges, rather_than)
 
 
+def accepts(accept: str, media_type: str) -> bool:
+    """Say whether the header ``Accept`` lets a media type pass; one that says nothing lets all."""
+    return not accept.strip() or _quality(dict(map(_range, accept.split(","))), media_type) > 0
+
+
 def _range(written: str) -> tuple[str, float]:
     name, *parameters = (part.strip() for part in written.split(";"))
     found = [float(match[1]) for match in map(QUALITY.fullmatch, parameters) if match]

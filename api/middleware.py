@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from datetime import timedelta
@@ -64,7 +65,10 @@ class Traced:
 
 
 class Limits:
-    """Ends with a problem what is too large, takes too long or fails unexpectedly; the innermost of all."""
+    """Ends with a problem what is too large, takes too long or fails unexpectedly; the innermost of all.
+
+    A ``latest`` in a request's state is the time of the monotonic clock at which it is over, whatever it asks for.
+    """
 
     def __init__(self, app: ASGIApp, timeout: timedelta, max_headers: int) -> None:
         self._app = app
@@ -87,10 +91,11 @@ class Limits:
             detail = f"the headers have {size} bytes, of {self._max_headers} at most"
             await problem(request, "headers-too-large", detail)(scope, receive, send)
             return
+        state = scope["state"]
         try:
-            async with asyncio.timeout(self._timeout.total_seconds() + GRACE) as timer:
-                with within(self._timeout) as end:
-                    scope["state"].update(timer=timer, deadline=end)
+            with within(self._timeout, state.get("latest", math.inf)) as end:
+                async with asyncio.timeout_at(_cut_off(end)) as timer:
+                    state.update(timer=timer, deadline=end)
                     await self._app(scope, receive, watched)
         except Exception as error:
             if has_begun:
@@ -116,4 +121,11 @@ def prolong(request: Request, by: timedelta | None) -> None:
     timer: asyncio.Timeout = request.state.timer
     end: Deadline = request.state.deadline
     end.prolong(by)
-    timer.reschedule(None if by is None else (timer.when() or 0) + by.total_seconds())
+    timer.reschedule(_cut_off(end))
+
+
+def _cut_off(deadline: Deadline) -> float | None:
+    """Say when, by the event loop's clock, a request with this deadline is cut off, if ever."""
+    if math.isinf(deadline.end):
+        return None
+    return asyncio.get_running_loop().time() + deadline.end - time.monotonic() + GRACE

@@ -32,6 +32,11 @@ KINDS: Mapping[str, Kind] = {
     "forged": Kind(403, "Not signed", "the signature does not match"),
     "not-found": Kind(404, "Not found", "there is no order ord_5f0c3d9a2b7e4f6a8c1d0e2f"),
     "method-not-allowed": Kind(405, "Method not allowed", "use GET, HEAD, POST"),
+    "not-acceptable": Kind(
+        406,
+        "No stream here",
+        "there are no streams behind this gateway: wait for events by Accept: application/json and ?wait=25",
+    ),
     "conflict": Kind(409, "Refused", "the order is shipped: it can't be cancelled any more"),
     "stale": Kind(
         412, "Changed meanwhile", 'the order is not as you saw it: look at it again, then write If-Match: "8"'

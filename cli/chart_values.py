@@ -14,6 +14,7 @@ from orders.settings import (
     AuthSettings,
     ClientSettings,
     DatabaseSettings,
+    LambdaSettings,
     LifecycleSettings,
     LogSettings,
     PartnerSettings,
@@ -60,7 +61,7 @@ def schema(text: str) -> str:
     """Put the settings into the schema of the values."""
     written = json.loads(text)
     concerns: list[type[Settings]] = [*CONCERNS, SdkSettings]
-    in_cluster = [concern for concern in concerns if concern not in (ClientSettings, StackSettings)]
+    in_cluster = [concern for concern in concerns if concern not in (ClientSettings, LambdaSettings, StackSettings)]
     written["definitions"]["settings"] = _only(dict(_variables(in_cluster)))
     for name, scope in SCOPES.items():
         properties = {each: {"$ref": f"#/definitions/settings/properties/{each}"} for each, _ in _variables(scope)}

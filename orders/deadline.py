@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,22 +15,23 @@ MOMENT = timedelta(milliseconds=1)
 
 @dataclass
 class Deadline:
-    """When what is being done has to end, by the monotonic clock; None leaves it all the time."""
+    """When what is being done has to end, by the monotonic clock, and when at the ``latest``, even if prolonged."""
 
-    end: float | None = None
+    end: float = math.inf
+    latest: float = math.inf
 
     def prolong(self, by: timedelta | None) -> None:
-        """Give so much more time, or with None all that it takes."""
-        self.end = None if by is None or self.end is None else self.end + by.total_seconds()
+        """Give so much more time, or with None all that there is."""
+        self.end = min(self.latest, math.inf if by is None else self.end + by.total_seconds())
 
 
 _current: ContextVar[Deadline] = ContextVar("deadline", default=Deadline())  # noqa: B039 - nobody changes the default
 
 
 @contextmanager
-def within(after: timedelta) -> Iterator[Deadline]:
-    """Have everything that is done inside end after this time."""
-    found = Deadline(time.monotonic() + after.total_seconds())
+def within(after: timedelta, latest: float = math.inf) -> Iterator[Deadline]:
+    """Have everything that is done inside end after this time, and never later than ``latest``."""
+    found = Deadline(min(latest, time.monotonic() + after.total_seconds()), latest)
     token = _current.set(found)
     try:
         yield found
@@ -40,10 +42,9 @@ def within(after: timedelta) -> Iterator[Deadline]:
 def remaining(at_most: timedelta) -> timedelta:
     """Return how long one may still wait: ``at_most``, or what the deadline leaves; never quite nothing."""
     end = _current.get().end
-    return at_most if end is None else max(MOMENT, min(at_most, timedelta(seconds=end - time.monotonic())))
+    return at_most if math.isinf(end) else max(MOMENT, min(at_most, timedelta(seconds=end - time.monotonic())))
 
 
 def is_over() -> bool:
     """Whether the deadline has passed."""
-    end = _current.get().end
-    return end is not None and end <= time.monotonic()
+    return _current.get().end <= time.monotonic()

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import AliasChoices
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -17,8 +20,19 @@ from orders import aws
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
-from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.settings import (
+    CONCERNS,
+    DatabaseSettings,
+    PartnerSettings,
+    TelemetrySettings,
+    TemporalSettings,
+    WorkerSettings,
+    load,
+)
+from orders.telemetry import Telemetry
+from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
+from tests.function.doors import CONTAINER, DOORS, is_function, open_door
 from tests.secrets_manager import SecretsManager, served
 from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
@@ -28,8 +42,15 @@ LONGEST = frozenset({"test_machine", "test_faults", "test_contract", "test_up"})
 _servers: Servers | None = None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "what the tests of the API send their requests through: lambda is each of AWS's gateways in turn"
+    parser.addoption("--door", choices=DOORS, default=CONTAINER, help=told)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     global _servers  # noqa: PLW0603
+    config.addinivalue_line("markers", "container_only(reason): what a function can't do, and so does otherwise")
+    open_door(config.getoption("door"))
     # A developer's own settings must not steer the tests.
     for concern in CONCERNS:
         for each in concern.model_fields.values():
@@ -48,6 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest first: what is left in the end can then be shared out evenly.
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+    for item in items:
+        mark = item.get_closest_marker("container_only")
+        if mark and is_function():
+            item.add_marker(pytest.mark.skip(reason=f"of the container alone: {mark.args[0]}"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -110,6 +135,20 @@ async def working(client: Client, database: Database) -> AsyncIterator[None]:
     workers = [worker(client, queue, work(database, partners), settings) for queue, work in QUEUES.items()]
     async with workers[0], workers[1], workers[2]:
         yield
+
+
+@pytest.fixture(scope="session")
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture(scope="session")
+def telemetry(spans: InMemorySpanExporter) -> Telemetry:
+    """Give the one of this process, which keeps its spans: OpenTelemetry takes no second provider."""
+    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
+    assert telemetry.tracing
+    trace.set_tracer_provider(telemetry.tracing.provider)
+    return telemetry
 
 
 @pytest.fixture

@@ -14,15 +14,17 @@ from api.dependencies import Feed, LiveProgress, OrderId, Orders, needs
 from api.event_stream import STREAM, VARY, EventStream
 from api.exact_json import ExactJsonRoute
 from api.feed import Follower
-from api.media_types import wants
+from api.media_types import accepts, wants
 from api.middleware import prolong
-from api.problems import GUARDED, responses
+from api.problems import GUARDED, problem, responses
 from api.schemas import EventList, EventView, ProgressView
+from orders.deadline import remaining
 from orders.ledger.reader import Trail
 
 MAX_WAIT = 25
 """The longest wait for an answer, in seconds: gateways give up after 29 or 30 (AWS API Gateway's manual, "Quotas")."""
 MAX_SEQ = 2**31 - 1
+JSON = "application/json"
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=ExactJsonRoute)
 _EXAMPLE = 'retry: 1000\n\ndata: {"seq":1,"type":"received","at":"2026-01-02T03:04:05Z",…}\nid: 1\n\n'
@@ -33,7 +35,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     204: {"description": f"To `Accept: {STREAM}`: the order is at its end and there is nothing newer; don't reconnect"},
-    **FOLLOWING,
+    **responses(*GUARDED, "not-found", "not-acceptable", "validation"),
 }
 
 
@@ -65,8 +67,11 @@ async def events(
     after = after if last_event_id is None else last_event_id
     trail = await orders.trail(order_id, after)
     following = feed.follow(order_id, trail.reached)
-    is_waiting = not request.state.is_head
-    if is_waiting and wants(",".join(request.headers.getlist("Accept")), STREAM, rather_than="application/json"):
+    is_waiting, accept = not request.state.is_head, ",".join(request.headers.getlist("Accept"))
+    is_buffered = getattr(request.state, "is_buffered", False)
+    if is_waiting and is_buffered and not accepts(accept, JSON):
+        return _no_stream(request, order_id, trail.reached)
+    if is_waiting and not is_buffered and wants(accept, STREAM, rather_than=JSON):
         if trail.is_over and not trail.events:
             return Response(status_code=status.HTTP_204_NO_CONTENT, headers=VARY)
         prolong(request, None)
@@ -74,10 +79,18 @@ async def events(
     if is_waiting and wait and not (trail.events or trail.is_over):
         prolong(request, timedelta(seconds=wait))
         with following as follower:
-            trail = await _news(request, follower, wait)
+            trail = await _news(request, follower, remaining(timedelta(seconds=wait)).total_seconds())
     response.headers.update(VARY)
     data = [EventView.of(event) for event in trail.events]
     return EventList(data=data, next=None if trail.is_over else str(trail.reached))
+
+
+def _no_stream(request: Request, order_id: str, reached: int) -> Response:
+    """Point who wants a stream to where they can wait instead, since each answer here is sent when it is whole."""
+    there = f"{request.scope.get('root_path', '')}/orders/{order_id}/events?after={reached}&wait={MAX_WAIT}"
+    detail = f"there are no streams behind this gateway: wait for events by Accept: {JSON} and ?wait={MAX_WAIT}"
+    headers = {"Link": f'<{there}>; rel="alternate"; type="{JSON}"', **VARY}
+    return problem(request, "not-acceptable", detail, headers=headers)
 
 
 async def _news(request: Request, follower: Follower, wait: float) -> Trail:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from orders.errors import InvalidSetting
+from orders.settings.aws import LambdaSettings
 from orders.settings.base import Settings
 from orders.settings.http import ApiSettings, AuthSettings, WebhookSettings
 from orders.settings.lifecycle import LifecycleSettings
@@ -25,6 +26,7 @@ __all__ = [
     "AuthSettings",
     "ClientSettings",
     "DatabaseSettings",
+    "LambdaSettings",
     "LifecycleSettings",
     "LogSettings",
     "PartnerSettings",
@@ -44,6 +46,7 @@ CONCERNS: tuple[type[Settings], ...] = (
     LifecycleSettings,
     ApiSettings,
     AuthSettings,
+    LambdaSettings,
     WorkerSettings,
     PartnerSettings,
     WebhookSettings,

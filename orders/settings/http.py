@@ -80,11 +80,12 @@ def _is_loopback(host: str) -> bool:
 class AuthSettings(Settings):
     """Who may ask the API."""
 
-    mode: Literal["none", "jwt"] = Field(
+    mode: Literal["none", "jwt", "gateway"] = Field(
         "none",
         alias="AUTH_MODE",
         description="`jwt`: whoever shows a token of AUTH_ISSUER, for what its scopes allow; `none`: anybody, for "
-        "everything, which is accepted only where API_HOST is an address of this machine alone",
+        "everything, which is accepted only where API_HOST is an address of this machine alone; `gateway`, as AWS "
+        "Lambda only: whom the gateway's JWT authorizer names, without a look at the token",
     )
     none_i_mean_it: bool = Field(
         default=False,
@@ -124,8 +125,21 @@ class AuthSettings(Settings):
         """Return these settings if an API that listens on this address can have them; None is an unknown address.
 
         Raises:
+            InvalidSetting: anybody could do anything, or nobody.
+        """
+        if self.mode == "gateway":
+            raise InvalidSetting("AUTH_MODE: gateway is for AWS Lambda, whose gateways say whom they know: set jwt")
+        return self._closed(host)
+
+    def for_function(self) -> Self:
+        """Return these settings if an API behind a gateway of AWS can have them.
+
+        Raises:
             InvalidSetting: anybody could do anything.
         """
+        return self._closed(None)
+
+    def _closed(self, host: str | None) -> Self:
         if self.mode == "none" and not self.none_i_mean_it and not (host and _is_loopback(host)):
             where = f"with API_HOST={host}" if host else "behind a server whose address API_HOST does not say"
             raise InvalidSetting(

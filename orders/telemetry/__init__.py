@@ -94,9 +94,9 @@ class Telemetry:
         with self.metrics.bridge.carrying():
             yield
 
-    def flush(self, patience: float = FLUSH) -> None:
-        """Send what there is to tell, for so many seconds at most."""
-        _in_time(patience, [part.flush for part in self._parts])
+    def flush(self, patience: float = FLUSH) -> bool:
+        """Send what there is to tell, for so many seconds at most; return whether that was enough."""
+        return _in_time(patience, [part.flush for part in self._parts])
 
     def close(self, patience: float = FLUSH) -> None:
         """Send the rest, for so many seconds at most, and tell no more."""
@@ -107,7 +107,7 @@ class Telemetry:
         return [part for part in (self.tracing, self.metrics) if part]
 
 
-def _in_time(patience: float, work: Sequence[Callable[[], None]]) -> None:
+def _in_time(patience: float, work: Sequence[Callable[[], None]]) -> bool:
     # OpenTelemetry takes a time limit for this, and does not keep it: an export that is under way is waited for. Nor is
     # one part to wait for another, whose collector hangs.
     deadline = time.monotonic() + patience
@@ -116,6 +116,7 @@ def _in_time(patience: float, work: Sequence[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join(max(0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
 
 
 OFF = Telemetry()

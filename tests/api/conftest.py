@@ -1,4 +1,7 @@
-"""The API in this process, on the real servers, with the real workflows behind it."""
+"""The API in this process, on the real servers, with the real workflows behind it.
+
+``pytest --door lambda`` sends the requests of the same tests through the function, as AWS's gateways would.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,33 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from temporalio.client import Client
 
 from api.app import create_app
 from api.auth import Gatekeeper
 from api.cursors import Cursors
 from api.dependencies import Services
+from api.feed import EventFeed
 from orders.contracts import ORDERS_QUEUE
 from orders.ledger.engine import Database
+from orders.ledger.reader import LedgerReader
 from orders.policy import Policy, ReviewMode
 from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WebhookSettings, WorkerSettings, load
+from orders.telemetry import OFF, Telemetry
 from orders.temporal import connect
 from tests.examples import body, new_id
+from tests.function.doors import gateways, is_function
+from tests.function.events import RestApi
+from tests.function.transport import Environments
 from tests.issuer import Issuer, issuer_of_tokens
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -35,6 +45,7 @@ NO_REVIEW = Policy(review_mode=ReviewMode.OFF)
 CARRIER_SECRETS = ["an old secret of the carrier", "a new secret of the carrier"]
 STRIPE_SECRET = "whsec_0123456789abcdef"
 CURSORS = Cursors(b"a key for cursors")
+STREAMS = "an answer is given whole: who wants a stream is pointed to long poll (tests/api/test_function.py)"
 Asking = Callable[..., httpx2.AsyncClient]
 
 
@@ -79,10 +90,37 @@ class Api:
         return [event["type"] for event in answer.json()["data"]]
 
 
-def http_of(services: Services, gatekeeper: Gatekeeper | None = None, root_path: str = "") -> httpx2.AsyncClient:
-    app = create_app(load(ApiSettings), services, gatekeeper)
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False, root_path=root_path)
-    return httpx2.AsyncClient(transport=transport, base_url="http://api")
+def http_of(services: Services, *given: Any, **more: Any) -> httpx2.AsyncClient:
+    """A client of the API with these services, through the door that is open."""
+    return httpx2.AsyncClient(transport=transport_to(services, *given, **more), base_url="http://api")
+
+
+def transport_to(
+    services: Services,
+    gatekeeper_of: Callable[[], Gatekeeper] | None = None,
+    root_path: str = "",
+    settings: ApiSettings | None = None,
+    telemetry: Telemetry = OFF,
+    routes: Mapping[str, Callable[..., Any]] | None = None,
+) -> httpx2.ASGITransport | Environments:
+    """What brings requests to the API, which may have routes besides its own."""
+    settings = settings or load(ApiSettings)
+
+    def app_of(services: Services) -> FastAPI:
+        app = create_app(settings, services, gatekeeper_of() if gatekeeper_of else None, telemetry)
+        for path, route in (routes or {}).items():
+            app.add_api_route(path, route)
+        return app
+
+    if not is_function():
+        return httpx2.ASGITransport(app=app_of(services), raise_app_exceptions=False, root_path=root_path)
+
+    def made() -> FastAPI:
+        # Who waits for events does so in the event loop of one environment.
+        return app_of(replace(services, feed=EventFeed(LedgerReader(services.database), settings.max_waiting)))
+
+    through = [RestApi(base_path=root_path[1:])] if root_path else gateways()
+    return Environments(made, through, telemetry, root_path)
 
 
 @pytest.fixture(scope="session")
@@ -163,8 +201,8 @@ async def asking(issuer: Issuer, services_with: Callable[[Policy], Services]) ->
     async with AsyncExitStack() as running:
 
         def start(cooldown: float = 5, **settings: str) -> httpx2.AsyncClient:
-            gatekeeper = Gatekeeper(issuer.settings(**settings), timedelta(seconds=cooldown))
-            http = http_of(services_with(NO_REVIEW), gatekeeper)
+            believed = issuer.settings(**settings)
+            http = http_of(services_with(NO_REVIEW), lambda: Gatekeeper(believed, timedelta(seconds=cooldown)))
             running.push_async_callback(http.aclose)
             return http
 

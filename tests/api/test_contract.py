@@ -23,7 +23,8 @@ from orders.ledger.lists import Position
 from orders.policy import Policy
 from orders.settings import ApiSettings, AuthSettings, DatabaseSettings, TemporalSettings, load
 from orders.temporal import connect
-from tests.api.conftest import CURSORS, services_of
+from tests.api.conftest import CURSORS, services_of, transport_to
+from tests.function.transport import Environments, Front
 from tests.issuer import Issuer, token
 
 TESTS = Path(__file__).parent.parent
@@ -32,15 +33,16 @@ TESTS = Path(__file__).parent.parent
 @asynccontextmanager
 async def serving(services: Services, issuer: Issuer) -> AsyncIterator[str]:
     """A real server on the loopback."""
-    app = create_app(load(ApiSettings), services, Gatekeeper(issuer.settings()))
-    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
-    running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.config.port}"
-    services.feed.close()
-    server.should_exit = True
-    await running
+    async with transport_to(services, lambda: Gatekeeper(issuer.settings())) as transport:
+        app = Front(transport) if isinstance(transport, Environments) else transport.app
+        server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
+        running = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{server.config.port}"
+        services.feed.close()
+        server.should_exit = True
+        await running
 
 
 async def schemathesis(url: str, settings: str, examples: int, folder: Path) -> tuple[int, str]:

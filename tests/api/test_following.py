@@ -26,7 +26,7 @@ from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
 from orders.policy import Policy
 from orders.settings import ApiSettings, load
-from tests.api.conftest import Api, http_of
+from tests.api.conftest import STREAMS, Api, http_of
 from tests.examples import new_id
 
 STREAM = {"Accept": "text/event-stream"}
@@ -130,6 +130,7 @@ async def test_a_long_trail_is_read_page_by_page(api: Api, monkeypatch: pytest.M
     assert found == trail
 
 
+@pytest.mark.container_only(STREAMS)
 async def test_a_stream_tells_an_order_s_whole_life_and_ends_with_it(api: Api) -> None:
     placed = await api.place()
     answer = await api.http.get(f"/orders/{placed['id']}/events", headers=STREAM)
@@ -143,6 +144,7 @@ async def test_a_stream_tells_an_order_s_whole_life_and_ends_with_it(api: Api) -
     assert trail[-1]["type"] == "completed"
 
 
+@pytest.mark.container_only(STREAMS)
 async def test_a_stream_goes_on_from_the_last_event_that_was_seen(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     order_id, trail = await completed(api)
     monkeypatch.setattr(ledger_reader, "MOST_EVENTS", 3)
@@ -150,12 +152,14 @@ async def test_a_stream_goes_on_from_the_last_event_that_was_seen(api: Api, monk
     assert [message.data for message in messages(answer.text)] == trail[4:]
 
 
+@pytest.mark.container_only(STREAMS)
 async def test_a_client_that_has_seen_the_end_is_told_not_to_come_again(api: Api) -> None:
     order_id, trail = await completed(api)
     answer = await api.http.get(f"/orders/{order_id}/events", headers={**STREAM, "Last-Event-ID": str(len(trail))})
     assert (answer.status_code, answer.content, answer.headers["Vary"]) == (204, b"", "Accept")
 
 
+@pytest.mark.container_only(STREAMS)
 async def test_what_is_refused_after_the_end_is_streamed_once_and_not_waited_for(api: Api, ledger: Ledger) -> None:
     order_id, trail = await completed(api)
     ledger.record_refusal(RecordRefusal(order_id, "m1", "cancel", "too late", datetime.now(UTC), "ann"))
@@ -163,6 +167,7 @@ async def test_what_is_refused_after_the_end_is_streamed_once_and_not_waited_for
     assert [message.data["type"] for message in messages(answer.text)] == ["refused"]
 
 
+@pytest.mark.container_only(STREAMS)
 async def test_a_quiet_stream_gives_signs_of_life(patient_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE", 0.05)
     order_id, address = await in_review(patient_api)
@@ -196,6 +201,7 @@ async def test_an_unknown_order_has_no_stream(api: Api) -> None:
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
+@pytest.mark.container_only("there is one request at a time, so nobody is too many")
 @pytest.mark.parametrize(("query", "headers"), [("&wait=25", {}), ("", STREAM)])
 async def test_one_too_many_who_waits_is_told_to_come_again(
     patient_api: Api, services_with: Callable[[Policy], Services], query: str, headers: dict[str, str]
@@ -207,6 +213,7 @@ async def test_one_too_many_who_waits_is_told_to_come_again(
         assert (await http.get(address)).status_code == 200
 
 
+@pytest.mark.container_only("a gateway tells nobody that its client has gone")
 @pytest.mark.parametrize(("query", "headers"), [("&wait=25", ""), ("", "Accept: text/event-stream\r\n")])
 async def test_a_client_that_goes_away_is_noticed(
     patient_api: Api,

@@ -9,19 +9,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
-import httpx2
 import pytest
 
-from api.app import create_app
 from api.dependencies import Services
 from orders.contracts import TASKS
 from orders.gauges import gauged
 from orders.ledger.engine import Database
 from orders.ledger.figures import OPEN
-from orders.settings import ApiSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.settings import PartnerSettings, TemporalSettings, WorkerSettings, load
 from orders.telemetry import Telemetry
 from orders.temporal import connect, queue_stats
-from tests.api.conftest import NO_REVIEW, Api, services_of
+from tests.api.conftest import NO_REVIEW, Api, http_of, services_of
 from tests.metering import Meters, labels
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -52,9 +50,7 @@ async def shop(temporal_settings: TemporalSettings, process_name: str, database:
             work = work_of(database, load(PartnerSettings))
             await running.enter_async_context(worker(client, queue, work, forgetful))
         services = services_of(client, database, NO_REVIEW)
-        app = create_app(load(ApiSettings), services, telemetry=telemetry)
-        transport = httpx2.ASGITransport(app=app)
-        http = await running.enter_async_context(httpx2.AsyncClient(transport=transport, base_url="http://api"))
+        http = await running.enter_async_context(http_of(services, telemetry=telemetry))
         yield Shop(Api(http), services, telemetry, meters)
 
 

@@ -16,13 +16,12 @@ import pytest
 from sqlalchemy import text
 from temporalio.client import Client
 
-from api.app import create_app
 from orders.deadline import within
 from orders.errors import DependencyUnavailable, Overloaded
 from orders.ledger.engine import Database
 from orders.policy import Policy
 from orders.settings import ApiSettings, DatabaseSettings, load
-from tests.api.conftest import Api, services_of
+from tests.api.conftest import STREAMS, Api, http_of, services_of
 from tests.examples import body, new_id
 from tests.logged import logged
 
@@ -30,21 +29,19 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 NOBODY = "ord_" + "0" * 24
 
 
+async def broken() -> None:
+    raise ZeroDivisionError("select secret from postgres.internal")
+
+
+async def slow() -> None:
+    await asyncio.sleep(60)
+
+
 @asynccontextmanager
 async def api_with(client: Client, database: Database, **settings: str) -> AsyncIterator[httpx2.AsyncClient]:
     api = load(ApiSettings, **settings)
-    app = create_app(api, services_of(client, database, Policy(), timeout=api.timeout))
-
-    @app.get("/broken")
-    async def broken() -> None:
-        raise ZeroDivisionError("select secret from postgres.internal")
-
-    @app.get("/slow")
-    async def slow() -> None:
-        await asyncio.sleep(60)
-
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
+    services = services_of(client, database, Policy(), timeout=api.timeout)
+    async with http_of(services, settings=api, routes={"/broken": broken, "/slow": slow}) as http:
         yield http
 
 
@@ -102,13 +99,12 @@ async def test_who_waits_for_events_has_the_time_that_they_ask_for(idle_client: 
         assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
+@pytest.mark.container_only(STREAMS)
 async def test_a_stream_lasts_longer_than_other_requests(idle_client: Client, database: Database) -> None:
     async with api_with(idle_client, database) as patient:
         path = f"/orders/{(await patient.post('/orders', json=body())).json()['id']}/events"
     services = services_of(idle_client, database, Policy(), timeout=timedelta(seconds=0.5))
-    app = create_app(load(ApiSettings, API_TIMEOUT="0.5"), services)
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
+    async with http_of(services, settings=load(ApiSettings, API_TIMEOUT="0.5")) as http:
         streaming = asyncio.create_task(http.get(path, headers={"Accept": "text/event-stream"}))
         await asyncio.sleep(1.5)
         assert not streaming.done()

@@ -11,31 +11,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import httpx2
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from api.app import create_app
-from api.dependencies import Services
 from orders.contracts import order_workflow_id
 from orders.ledger.engine import Database
 from orders.policy import Policy
 from orders.settings import (
-    ApiSettings,
     DatabaseSettings,
     PartnerSettings,
-    TelemetrySettings,
     TemporalSettings,
     WorkerSettings,
     load,
 )
 from orders.telemetry import Telemetry
-from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
-from tests.api.conftest import NO_REVIEW, Api, services_of, signed
+from tests.api.conftest import NO_REVIEW, Api, http_of, services_of, signed
 from tests.examples import body
 from tests.logged import logged
 from tests.spans import PLACED, Spans, as_text, linked_from, name_of, trace_of
@@ -105,27 +97,6 @@ class TracedApi(Api):
         return await self.until_span(trace_id, "CompleteWorkflow:OrderWorkflow")
 
 
-@pytest.fixture(scope="session")
-def spans() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture(scope="session")
-def telemetry(spans: InMemorySpanExporter) -> Telemetry:
-    """Give the one of this process: OpenTelemetry takes no second provider."""
-    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
-    assert telemetry.tracing
-    trace.set_tracer_provider(telemetry.tracing.provider)
-    return telemetry
-
-
-def http_of(services: Services, telemetry: Telemetry) -> httpx2.AsyncClient:
-    app = create_app(load(ApiSettings), services, telemetry=telemetry)
-    app.add_api_route("/broken", broken)
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    return httpx2.AsyncClient(transport=transport, base_url="http://api")
-
-
 async def broken() -> None:
     raise LookupError("nobody has thought of it")
 
@@ -150,7 +121,7 @@ async def a_shop(
             await running.enter_async_context(worker(client, queue, work(database, partners), workers))
 
         def open_with(policy: Policy) -> TracedApi:
-            http = http_of(services_of(client, database, policy), telemetry)
+            http = http_of(services_of(client, database, policy), telemetry=telemetry, routes={"/broken": broken})
             running.push_async_callback(http.aclose)
             return TracedApi(http, exporter)
 
@@ -298,7 +269,7 @@ async def test_what_comes_before_the_orders_first_row_is_linked_to_it_too(
     there = temporal_settings.model_copy(update={"namespace": f"{process_name}-idle"})
     client = await connect(there, telemetry=telemetry)
     services = services_of(client, database, NO_REVIEW, timeout=timedelta(seconds=0.5))
-    async with http_of(services, telemetry) as http:
+    async with http_of(services, telemetry=telemetry) as http:
         order_id, placed = await TracedApi(http, spans).placed()
         answer = await http.post(f"/orders/{order_id}/cancel", json={"reason": "at once"})
     cancel = trace_of(spans, answer.headers["Trace-Id"]).named("POST /orders/{order_id}/cancel")

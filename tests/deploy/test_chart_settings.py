@@ -11,6 +11,7 @@ import pytest
 from orders.settings import (
     CONCERNS,
     ClientSettings,
+    LambdaSettings,
     LifecycleSettings,
     SdkSettings,
     Settings,
@@ -27,6 +28,7 @@ FREE: dict[str, Any] = SCHEMA["definitions"]["settings"]["properties"]
 OF_OPENTELEMETRY = {"OTEL_RESOURCE_ATTRIBUTES"}
 """Read by OpenTelemetry's SDK itself."""
 NOT_OF_THE_CHART: dict[type[Settings], str] = {
+    LambdaSettings: "the API as a function of AWS Lambda, which is no pod",
     StackSettings: "the stack of `orders up`, which is no cluster's",
     ClientSettings: "the command line, of which the chart's test sets what it needs",
 }
