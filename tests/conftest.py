@@ -162,15 +162,21 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
+@pytest.fixture(scope="session")
+def served_secrets() -> Iterator[tuple[SecretsManager, str]]:
+    """One for all, so that its client, whose making takes its time, is made once."""
+    with served(manager := SecretsManager()) as url:
+        yield manager, url
+        aws.forget()
+
+
 @pytest.fixture
-def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
-    """The AWS of a process that has a role and a region, and no files."""
+def secrets_manager(monkeypatch: pytest.MonkeyPatch, served_secrets: tuple[SecretsManager, str]) -> SecretsManager:
+    """The AWS of a process that has a role and a region, and no files; it knows no secret yet."""
+    manager, url = served_secrets
+    manager.forget()
     given = {"ACCESS_KEY_ID": "AKIDEXAMPLE", "SECRET_ACCESS_KEY": "a key", "SESSION_TOKEN": "a session"}
     files = {"CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull, "EC2_METADATA_DISABLED": "true"}
-    with served(manager := SecretsManager()) as url:
-        given |= files | {"REGION": "eu-central-1", "ENDPOINT_URL_SECRETS_MANAGER": url}
-        for name, value in given.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        aws.forget()
-        yield manager
-        aws.forget()
+    for name, value in (given | files | {"REGION": "eu-central-1", "ENDPOINT_URL_SECRETS_MANAGER": url}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return manager
