@@ -26,8 +26,13 @@ from orders.logs import set_up_logging
 from orders.settings import CONCERNS, ApiSettings, AuthSettings, LambdaSettings, TelemetrySettings, load
 from orders.telemetry import Telemetry
 
-DEFAULTS = {"DATABASE_POOL_SIZE": "1", "DATABASE_PRE_PING": "true", "DATABASE_MAX_IDLE": "60"}
-"""Where nothing else is set: there is one request at a time, and a connection may die while the process is frozen."""
+DEFAULTS = {
+    "DATABASE_POOL_SIZE": "1",
+    "DATABASE_PRE_PING": "true",
+    "DATABASE_MAX_IDLE": "60",
+    "TEMPORAL_KEEP_ALIVE_TIMEOUT": "2",
+}
+"""Where nothing else is set: there is one request at a time, and connections may die while the process is frozen."""
 logger = logging.getLogger(__name__)
 
 

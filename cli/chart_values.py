@@ -22,6 +22,7 @@ from orders.settings import (
     Settings,
     StackSettings,
     TelemetrySettings,
+    TemporalSettings,
     WebhookSettings,
     WorkerSettings,
 )
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 CHART = Path("infra/helm/order-lifecycle")
 VALUES, SCHEMA, PAGE = CHART / "values.yaml", CHART / "values.schema.json", CHART / "README.md"
 
-SHARED = (DatabaseSettings, TelemetrySettings, SdkSettings, LogSettings)
+SHARED = (TemporalSettings, DatabaseSettings, TelemetrySettings, SdkSettings, LogSettings)
 SCOPES: dict[str, tuple[type[Settings], ...]] = {
     "apiSettings": (LifecycleSettings, ApiSettings, AuthSettings, WebhookSettings, *SHARED),
     "workerSettings": (WorkerSettings, PartnerSettings, *SHARED),

@@ -14,7 +14,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode, TLSConfig
 
 from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
@@ -66,6 +66,10 @@ async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Tel
             tls=_tls(settings),
             data_converter=pydantic_data_converter,
             lazy=lazy,
+            keep_alive_config=KeepAliveConfig(
+                interval_millis=round(1000 * settings.keep_alive.total_seconds()),
+                timeout_millis=round(1000 * settings.keep_alive_timeout.total_seconds()),
+            ),
             **telemetry.of_client,
         )
     except (RuntimeError, RPCError, ValueError) as error:

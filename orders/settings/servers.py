@@ -58,6 +58,18 @@ class TemporalSettings(Settings):
     client_key: Readable | None = Field(
         None, alias="TEMPORAL_TLS_CLIENT_KEY_PATH", description="file of its key (PEM, not encrypted)"
     )
+    keep_alive: Positive = Field(
+        timedelta(seconds=30),
+        alias="TEMPORAL_KEEP_ALIVE",
+        description="how long nothing may have come on a connection until it has to give a sign of life; the server "
+        "turns away who asks for one more often than every 10 seconds",
+    )
+    keep_alive_timeout: Positive = Field(
+        timedelta(seconds=15),
+        alias="TEMPORAL_KEEP_ALIVE_TIMEOUT",
+        description="how long that sign may take: then the connection is lost, perhaps dropped silently by a NAT, and "
+        "what was asked on it is asked on another; a function takes 2 seconds",
+    )
 
     @property
     def is_encrypted(self) -> bool:

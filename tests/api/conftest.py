@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ from orders.telemetry import OFF, Telemetry
 from orders.temporal import connect
 from tests.examples import body, new_id
 from tests.function.doors import gateways, is_function
-from tests.function.events import RestApi
+from tests.function.events import Gateway, RestApi
 from tests.function.transport import Environments
 from tests.issuer import Issuer, issuer_of_tokens
 from workers.queues import QUEUES
@@ -102,8 +102,9 @@ def transport_to(
     settings: ApiSettings | None = None,
     telemetry: Telemetry = OFF,
     routes: Mapping[str, Callable[..., Any]] | None = None,
+    through: Sequence[Gateway] = (),
 ) -> httpx2.ASGITransport | Environments:
-    """What brings requests to the API, which may have routes besides its own."""
+    """What brings requests to the API, which may have routes besides its own; ``through`` gateways to the function."""
     settings = settings or load(ApiSettings)
 
     def app_of(services: Services) -> FastAPI:
@@ -112,14 +113,14 @@ def transport_to(
             app.add_api_route(path, route)
         return app
 
-    if not is_function():
+    if not (is_function() or through):
         return httpx2.ASGITransport(app=app_of(services), raise_app_exceptions=False, root_path=root_path)
 
     def made() -> FastAPI:
         # Who waits for events does so in the event loop of one environment.
         return app_of(replace(services, feed=EventFeed(LedgerReader(services.database), settings.max_waiting)))
 
-    through = [RestApi(base_path=root_path[1:])] if root_path else gateways()
+    through = through or ([RestApi(base_path=root_path[1:])] if root_path else gateways())
     return Environments(made, through, telemetry, root_path)
 
 

@@ -161,4 +161,4 @@ def environment(make_environment: Callable[..., Environment]) -> Environment:
 @pytest.fixture(scope="session")
 def idle_environment(make_environment: Callable[..., Environment], process_name: str) -> Environment:
     """One of whose orders no worker takes care, and on whose way anything may go wrong."""
-    return make_environment(TEMPORAL_NAMESPACE=f"{process_name}-idle", DATABASE_MAX_IDLE="1")
+    return make_environment(TEMPORAL_NAMESPACE=f"{process_name}-idle", TEMPORAL_KEEP_ALIVE="1")

@@ -111,8 +111,8 @@ class Environment:
 
     @property
     def said(self) -> str:
-        """What stands in its log."""
-        return self.log.read_text()
+        """What stands in its log, in which the runtime writes the lines of an error with a carriage return between."""
+        return self.log.read_bytes().decode()
 
     def _variables(self) -> Mapping[str, str]:
         """What AWS has set for a function ("Using Lambda environment variables"), and the function's own."""
