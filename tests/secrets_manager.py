@@ -17,6 +17,9 @@ class SecretsManager:
     """Knows secrets by their ARNs, keeps a list of what it was asked for, and can be told to fail."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
         self.secrets: dict[str, str] = {}
         self.asked: list[str] = []
         self.refusals: list[str] = []

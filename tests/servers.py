@@ -36,6 +36,7 @@ USES = (
     "told",
     "counted",
     "probed",
+    "function",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256

@@ -85,11 +85,7 @@ class Environments(httpx2.AsyncBaseTransport):
         self._turn, self._test = 0, ""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        path, _, query = request.url.raw_path.decode().partition("?")
-        headers = tuple((_text(name), _text(value)) for name, value in request.headers.raw)
-        answer = await self.ask(Asked(request.method, path, query, headers, await request.aread()))
-        content = b"" if request.method == "HEAD" else answer.body
-        return httpx2.Response(answer.status, headers=answer.headers, content=content)
+        return response_of(await self.ask(await asked_of(request)), request.method)
 
     async def ask(self, asked: Asked) -> Answer:
         """Have an idle environment, or a new one, answer a request."""
@@ -136,6 +132,18 @@ class Front:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+
+async def asked_of(request: httpx2.Request) -> Asked:
+    """A client's request as a gateway takes it."""
+    path, _, query = request.url.raw_path.decode().partition("?")
+    headers = tuple((_text(name), _text(value)) for name, value in request.headers.raw)
+    return Asked(request.method, path, query, headers, await request.aread())
+
+
+def response_of(answer: Answer, method: str) -> httpx2.Response:
+    """What a gateway says as a client takes it."""
+    return httpx2.Response(answer.status, headers=answer.headers, content=b"" if method == "HEAD" else answer.body)
 
 
 def at_own_paths(answer: Answer, prefix: str) -> Answer:

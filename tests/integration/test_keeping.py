@@ -134,7 +134,8 @@ def test_a_sign_of_life_is_one_question_more_for_each_piece_of_work_but_the_firs
     assert (transactions.so_far, len(signs_of_life)) == (3, 2)
 
 
-def test_who_asks_for_none_pays_for_none(opened: Open, signs_of_life: list[Any]) -> None:
-    kept = opened()
+@pytest.mark.parametrize("given", [{}, {"DATABASE_MAX_IDLE": "60"}])
+def test_who_asks_for_none_pays_for_none(opened: Open, signs_of_life: list[Any], given: dict[str, str]) -> None:
+    kept = opened(**given)
     assert kept.run(backend) == kept.run(backend)
     assert signs_of_life == []
