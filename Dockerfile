@@ -1,4 +1,5 @@
-# The images of the system, one target each: api, worker, migrate, cli; for development temporal, api-dev and worker-dev.
+# The images of the system, one target each: api, worker, migrate, cli and lambda; for development temporal, api-dev and
+# worker-dev.
 #
 #   docker build --target api --tag order-lifecycle-api .
 #
@@ -40,6 +41,10 @@ RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh migrations
 FROM locked AS cli-packages
 COPY requirements/client.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh client
+
+FROM locked AS lambda-packages
+COPY requirements/lambda.txt requirements/runtime.txt ./
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh lambda runtime
 
 FROM build AS temporal-packages
 COPY requirements/temporal.txt ./
@@ -84,6 +89,18 @@ COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/api ./api
 EXPOSE 8000 9464
 ENTRYPOINT ["python", "-m", "api"]
+
+# The API as a function of AWS Lambda, which asks for events by itself. AWS runs it as a user of its own, who may write to
+# /tmp only. AWS's emulator, which takes such events by HTTP on one's own machine, is not in it: mount it, and make it the
+# entrypoint (https://github.com/aws/aws-lambda-runtime-interface-emulator).
+FROM runtime AS lambda
+LABEL org.opencontainers.image.title="order-lifecycle-lambda" \
+      org.opencontainers.image.description="The HTTP service of the order lifecycle as a function of AWS Lambda."
+COPY --from=lambda-packages /opt/venv /opt/venv
+COPY --from=sources /app/orders ./orders
+COPY --from=sources /app/api ./api
+ENTRYPOINT ["python", "-m", "awslambdaric"]
+CMD ["api.lambda_handler.handler"]
 
 FROM runtime AS worker
 LABEL org.opencontainers.image.title="order-lifecycle-worker" \

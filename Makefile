@@ -11,14 +11,14 @@ LOCKS  := api lambda workers migrations client local dev
 TOOLS  := kubernetes checkov
 # Groups of pyproject.toml: what images are made with and of, besides the project.
 GROUPS := build temporal reload runtime
-IMAGES := api worker migrate cli temporal
+IMAGES := api worker migrate cli lambda temporal
 ENGINE ?= docker
 TAG    ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens policy images image-test format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy images image-test lambda-zip format lock docs manifests release reset clean \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -78,6 +78,9 @@ images: ## build the images; ENGINE=podman builds them by another engine, TAG=â€
 image-test: install ## build the images and run them against real servers; ENGINE=podman
 	@CONTAINER_ENGINE=$(ENGINE) $(BIN)/python -m tests.images.engine
 	CONTAINER_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/images $(PYTEST_ARGS)
+
+lambda-zip: install ## make the archives for AWS Lambda in dist/lambda, for x86_64 and arm64
+	$(BIN)/python -m infra.lambda_zip
 
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .

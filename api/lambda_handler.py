@@ -23,6 +23,7 @@ from api.dependencies import Services
 from api.function import Answer, Event, Function
 from api.middleware import Traced
 from api.problems import RETRY_AFTER, problem
+from orders.aws import secret_of
 from orders.errors import DependencyUnavailable, InvalidSetting
 from orders.logs import set_up_logging
 from orders.settings import CONCERNS, ApiSettings, AuthSettings, LambdaSettings, TelemetrySettings, load
@@ -72,8 +73,6 @@ class Environment:
             DependencyUnavailable: the settings that are secret can't be had.
         """
         if self._settings.secret:
-            from orders.aws import secret_of  # noqa: PLC0415
-
             _set(_known(secret_of(self._settings.secret)))
         _set(DEFAULTS)
         telemetry = Telemetry.start(SERVICE, load(TelemetrySettings))

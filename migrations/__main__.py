@@ -74,6 +74,9 @@ def _arguments() -> argparse.Namespace:
 async def _main(catalogue: Path | None) -> None:
     articles = read(catalogue) if catalogue else []
     settings = load(DatabaseSettings)
+    if settings.pooler != "none":
+        # They lock it for a session, and build indexes outside of transactions.
+        raise InvalidSetting("DATABASE_POOLER: migrations need the database itself: leave it out, with the URL of that")
     database = Database(settings)
 
     async def ping() -> None:

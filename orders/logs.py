@@ -24,7 +24,12 @@ from orders.telemetry.native import LOGS
 
 EXPECTED = (DependencyUnavailable, PartnerMisuse, PartnerUnavailable, StaleWrite)
 """What happens in the life of a distributed system, and is tried again: one line says all there is to say."""
-QUOTING = {"stripe": logging.WARNING, "temporalio.worker": logging.INFO, "mangum": logging.WARNING}
+QUOTING = {
+    "botocore": logging.INFO,
+    "mangum": logging.WARNING,
+    "stripe": logging.WARNING,
+    "temporalio.worker": logging.INFO,
+}
 """Those whose entries below a level quote what was sent or answered; what matters of it is in our own."""
 FIELDS = (
     "trace_id",

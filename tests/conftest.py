@@ -8,18 +8,33 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import AliasChoices
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from cli.embedded import program
+from orders import aws
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
-from orders.settings import CONCERNS, DatabaseSettings, PartnerSettings, TemporalSettings, WorkerSettings, load
+from orders.settings import (
+    CONCERNS,
+    DatabaseSettings,
+    PartnerSettings,
+    TelemetrySettings,
+    TemporalSettings,
+    WorkerSettings,
+    load,
+)
+from orders.telemetry import Telemetry
+from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
 from tests.function.doors import CONTAINER, DOORS, is_function, open_door
+from tests.secrets_manager import SecretsManager, served
 from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -132,6 +147,20 @@ async def working(client: Client, database: Database) -> AsyncIterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture(scope="session")
+def telemetry(spans: InMemorySpanExporter) -> Telemetry:
+    """Give the one of this process, which keeps its spans: OpenTelemetry takes no second provider."""
+    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
+    assert telemetry.tracing
+    trace.set_tracer_provider(telemetry.tracing.provider)
+    return telemetry
+
+
 @pytest.fixture
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's test server, on which days pass in no time; one a test, since its clock is one for all workflows."""
@@ -141,3 +170,23 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         test_server_startup_timeout=timedelta(seconds=30),
     ) as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+def served_secrets() -> Iterator[tuple[SecretsManager, str]]:
+    """One for all, so that its client, whose making takes its time, is made once."""
+    with served(manager := SecretsManager()) as url:
+        yield manager, url
+        aws.forget()
+
+
+@pytest.fixture
+def secrets_manager(monkeypatch: pytest.MonkeyPatch, served_secrets: tuple[SecretsManager, str]) -> SecretsManager:
+    """The AWS of a process that has a role and a region, and no files; it knows no secret yet."""
+    manager, url = served_secrets
+    manager.forget()
+    given = {"ACCESS_KEY_ID": "AKIDEXAMPLE", "SECRET_ACCESS_KEY": "a key", "SESSION_TOKEN": "a session"}
+    files = {"CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull, "EC2_METADATA_DISABLED": "true"}
+    for name, value in (given | files | {"REGION": "eu-central-1", "ENDPOINT_URL_SECRETS_MANAGER": url}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return manager

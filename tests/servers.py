@@ -37,18 +37,27 @@ USES = (
     "told",
     "counted",
     "probed",
+    "function",
 )
 """What each test process has namespaces for, besides its main one."""
+PROVEN = """local all /^rotated_ scram-sha-256
+local all /^signed_ password
+"""
+"""Of whose roles PostgreSQL wants a password, by the beginnings of their names (PostgreSQL manual, "pg_hba.conf")."""
 
 
 def create_database(name: str, template: str = "template1") -> str:
     """Create a database on the shared server, and return its URL."""
-    url = os.environ["TESTS_POSTGRES_URL"]
-    admin = create_engine(pg8000_url(url.format("postgres")), isolation_level="AUTOCOMMIT")
+    _ask(f'create database "{name}" template "{template}"')
+    return os.environ["TESTS_POSTGRES_URL"].format(name)
+
+
+def _ask(statement: str) -> None:
+    url = os.environ["TESTS_POSTGRES_URL"].format("postgres")
+    admin = create_engine(pg8000_url(url), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f'create database "{name}" template "{template}"'))
+        connection.execute(text(statement))
     admin.dispose()
-    return url.format(name)
 
 
 @dataclass
@@ -71,11 +80,14 @@ class Servers:
                 temporal_command(port=port, namespaces=namespaces), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         postgres = EmbeddedPostgres(folder / "postgres")
+        rules = folder / "postgres" / "pg_hba.conf"
+        rules.write_text(PROVEN + rules.read_text())
         environment = {**os.environ, "DATABASE_URL": postgres.create(TEMPLATE)}
         migrate = [sys.executable, "-m", "migrations", "--catalogue"]
         subprocess.run(migrate, env=environment, check=True, capture_output=True)
         # The processes that pytest-xdist starts inherit these.
         os.environ["TESTS_POSTGRES_URL"] = postgres.url("{}")
+        _ask("select pg_reload_conf()")
         os.environ["TESTS_TEMPORAL_ADDRESS"] = f"127.0.0.1:{port}"
         asyncio.run(_until_it_answers(port))
         return cls(folder, postgres, temporal)

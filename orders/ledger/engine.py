@@ -19,7 +19,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orders.deadline import remaining
 from orders.errors import DependencyUnavailable, InvalidSetting, Overloaded
+from orders.ledger.credentials import identify, mistrusted
 from orders.ledger.encryption import context_of, explained
+from orders.ledger.keeping import look_after, pool_of
 from orders.settings import DatabaseSettings
 from orders.settings.servers import IN_URL
 
@@ -28,6 +30,8 @@ T = TypeVar("T")
 _NOT_THERE = ("08", "28", "3D", "53", "57P", "57014")
 """SQLSTATEs that mean "not now" or "not with this URL": connection, authorization, no such database, resources,
 operator, statement timeout (PostgreSQL manual, appendix A)."""
+_WHO = "28"
+"""The class of SQLSTATEs that mean that the server does not believe who we are."""
 _SHORTEN = text("select set_config('statement_timeout', :limit, false)")
 _RESTORE = text("reset statement_timeout")
 _PARAMETERS = frozenset({"host", "port", "unix_sock", "application_name"})
@@ -38,23 +42,29 @@ class Database:
 
     Every statement of the ledger is a transaction of its own, so connections are in autocommit and a
     transaction costs one round trip. Threads and connections are equally many: nobody waits for a connection.
+
+    Behind a pooler of transactions each piece of work is one, with its begin and its end. In autocommit pg8000 would be
+    lent another connection of the server's between the parts of one statement, and set up the next one's session.
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
+        self._is_pooled = settings.pooler == "transaction"
+        limit = {"statement_timeout": str(int(settings.timeout.total_seconds() * 1000))}
         self.engine: Engine = engine_of(
             settings,
-            pool_size=settings.pool_size,
-            max_overflow=0,
             # An error is logged, goes to Temporal and into a span: it tells nothing of customers.
             hide_parameters=True,
-            pool_timeout=settings.timeout.total_seconds(),
             connect_args={
                 # The server's own limit comes first: cutting the connection is for when it can't say so any more.
                 "timeout": settings.timeout.total_seconds() + 1,
-                "startup_params": {"statement_timeout": str(int(settings.timeout.total_seconds() * 1000))},
+                # A pooler refuses such a parameter, and who sets it later keeps a connection for himself.
+                "startup_params": {} if self._is_pooled else limit,
             },
+            **pool_of(settings),
         )
+        look_after(self.engine, settings)
         event.listen(self.engine, "handle_error", _without_values)
+        self._settings = settings
         self.threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="database")
         self._timeout = settings.timeout
         self._most = settings.pool_size + settings.max_waiting
@@ -78,7 +88,7 @@ class Database:
                 return self._run(work, end)
         except SQLAlchemyError as error:
             if _is_away(error):
-                raise DependencyUnavailable("PostgreSQL", _reason(error)) from error
+                raise DependencyUnavailable("PostgreSQL", _reason(error, self._settings)) from error
             raise
         except OSError as error:
             # pg8000 lets an answer that doesn't come in time, and what goes wrong with TLS, through as it is.
@@ -130,12 +140,14 @@ class Database:
         if left <= timedelta(0):
             raise DependencyUnavailable("PostgreSQL", "no connection was free in time")
         # With (nearly) all the time that a statement may take anyway there is nothing to tell the server.
-        is_shorter = left < 0.9 * self._timeout
+        is_shorter = left < 0.9 * self._timeout and not self._is_pooled
         with self.engine.connect() as connection:
             try:
                 if is_shorter:
                     connection.execute(_SHORTEN, {"limit": str(max(1, int(left.total_seconds() * 1000)))})
                 found = work(connection)
+                if self._is_pooled:
+                    connection.commit()
             except OSError:
                 # The answer may still come, and must not be taken for that to another question.
                 connection.invalidate()
@@ -158,18 +170,24 @@ def _restore(connection: Connection) -> None:
 
 
 def engine_of(settings: DatabaseSettings, *, connect_args: Mapping[str, Any] | None = None, **options: Any) -> Engine:
-    """Make an engine whose connections are in autocommit, and encrypted as the settings say.
+    """Make an engine whose connections are encrypted and prove who they are as the settings say.
 
-    Certificates are read here, once.
+    They are in autocommit, unless it is a pooler of transactions that they reach. Certificates are read here, once.
 
     Raises:
-        InvalidSetting: ``DATABASE_URL`` is no PostgreSQL URL.
+        InvalidSetting: ``DATABASE_URL`` is no PostgreSQL URL, or does not go with ``DATABASE_AUTH``.
     """
     url = pg8000_url(settings.url.get_secret_value())
     # As libpq has it, a Unix socket is not encrypted. Without a word pg8000 would try, and go on if the server refuses.
     context = None if "unix_sock" in url.query else context_of(settings)
     arguments = {"ssl_context": context or False, **(connect_args or {})}
-    return create_engine(url, isolation_level="AUTOCOMMIT", connect_args=arguments, **options)
+    if url.username is None and settings.auth != "secret":
+        raise InvalidSetting("DATABASE_URL: names no user, nor has this process one; write postgresql://user@host/name")
+    if settings.pooler == "none":
+        options["isolation_level"] = "AUTOCOMMIT"
+    engine = create_engine(url, connect_args=arguments, **options)
+    identify(engine, settings)
+    return engine
 
 
 def pg8000_url(url: str) -> URL:
@@ -188,7 +206,7 @@ def pg8000_url(url: str) -> URL:
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise InvalidSetting(f"DATABASE_URL: {parsed.get_backend_name()} is not PostgreSQL; write postgresql://…")
     # As libpq has it, who does not say who he is comes as the user of the operating system.
-    parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or getpass.getuser())
+    parsed = parsed.set(drivername="postgresql+pg8000", username=parsed.username or _of_system())
     parsed = parsed.difference_update_query(IN_URL)
     if unknown := set(parsed.query) - _PARAMETERS:
         known = ", ".join(sorted(_PARAMETERS | set(IN_URL)))
@@ -199,6 +217,14 @@ def pg8000_url(url: str) -> URL:
         query["unix_sock"] = f"{folder}/.s.PGSQL.{parsed.query.get('port', 5432)}"
         parsed = parsed.set(query=query)
     return parsed
+
+
+def _of_system() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run as a number of which nobody knows a name.
+        return None
 
 
 def _without_values(context: ExceptionContext) -> None:
@@ -220,17 +246,28 @@ def _is_away(error: SQLAlchemyError) -> bool:
         # pg8000 gives the server's answer as a dictionary whose "C" is the SQLSTATE.
         answer = error.orig.args[0] if error.orig and error.orig.args else None
         if isinstance(answer, dict):
-            return str(answer.get("C", "")).startswith(_NOT_THERE)
+            return str(answer.get("C", "")).startswith(_NOT_THERE) or _is_of_pooler(answer)
         return error.connection_invalidated or isinstance(error, OperationalError) or _is_network(error)
     return False
+
+
+def _is_of_pooler(answer: Mapping[str, str]) -> bool:
+    # As PgBouncer and RDS Proxy refuse the limit that a session is to begin with.
+    return answer.get("C") in ("08P01", "0A000") and "statement_timeout" in answer.get("M", "")
 
 
 def _is_network(error: DBAPIError) -> bool:
     return type(error.orig).__name__ == "InterfaceError" or isinstance(error.orig, OSError)
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: SQLAlchemyError, settings: DatabaseSettings) -> str:
     origin = error.orig if isinstance(error, DBAPIError) else error
     answer = origin.args[0] if origin and origin.args else origin
-    said = str(answer.get("M")) if isinstance(answer, dict) else str(answer).splitlines()[0]
-    return explained(origin.__cause__ if origin else None, said)
+    if not isinstance(answer, dict):
+        return explained(origin.__cause__ if origin else None, str(answer).splitlines()[0])
+    said = str(answer.get("M"))
+    if _is_of_pooler(answer):
+        return f"{said}: see DATABASE_POOLER"
+    reason = explained(None, said)
+    is_mistrusted = reason == said and str(answer.get("C", "")).startswith(_WHO)
+    return mistrusted(said, settings) if is_mistrusted else reason

@@ -35,6 +35,8 @@ def _revision(connection: Connection) -> str | None:
     except DBAPIError as error:
         answer = error.orig.args[0] if error.orig and error.orig.args else None
         if isinstance(answer, dict) and answer.get("C") == _NO_SUCH_TABLE:
+            # A transaction, where a pooler has each piece of work in one, can't be committed any more.
+            connection.rollback()
             return None
         raise
     return found

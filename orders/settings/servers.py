@@ -110,6 +110,45 @@ class DatabaseSettings(Settings):
     pool_size: int = Field(
         10, alias="DATABASE_POOL_SIZE", ge=1, le=500, description="connections, and threads, of one process"
     )
+    pool: Literal["kept", "none"] = Field(
+        "kept",
+        alias="DATABASE_POOL",
+        description="`kept`: connections stay open for what comes next; `none`: each piece of work has one of its own, "
+        "which costs it the handshake and leaves nothing open: for many processes that mostly stand idle",
+    )
+    pre_ping: bool = Field(
+        default=False,
+        alias="DATABASE_PRE_PING",
+        description="whether a kept connection has to give a sign of life before it is used, which costs a round trip: "
+        "for processes that are frozen between two requests, whose connections die unseen",
+    )
+    max_idle: Positive | None = Field(
+        None,
+        alias="DATABASE_MAX_IDLE",
+        description="how long, by the wall clock, a connection may lie idle and be used again; then it is replaced "
+        "unasked, since an answer from one that a NAT or a proxy has dropped silently would be waited for as long as "
+        "DATABASE_TIMEOUT; by default any time",
+    )
+    pooler: Literal["none", "transaction"] = Field(
+        "none",
+        alias="DATABASE_POOLER",
+        description="`transaction`: DATABASE_URL is that of a pooler which lends a connection of the server's for a "
+        "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, and nothing is "
+        "set for a session; what limits a statement is the role's (`alter role … set statement_timeout`)",
+    )
+    auth: Literal["password", "iam", "secret"] = Field(
+        "password",
+        alias="DATABASE_AUTH",
+        description="how each connection proves who it is: `password`: by that of DATABASE_URL; `iam`: by a token of "
+        "AWS IAM, signed here, which is valid for 15 minutes; `secret`: by the user and the password that "
+        "DATABASE_SECRET_ARN has then. The last two need the extra `aws`, and a region (AWS_REGION)",
+    )
+    secret_arn: str | None = Field(
+        None,
+        alias="DATABASE_SECRET_ARN",
+        description="ARN or name of a secret in AWS Secrets Manager, in the form that RDS gives it: JSON with "
+        "`username` and `password`; host, port and name of the database stay those of DATABASE_URL",
+    )
     max_waiting: int = Field(
         200,
         alias="DATABASE_MAX_WAITING",
@@ -150,6 +189,19 @@ class DatabaseSettings(Settings):
         text = url.get_secret_value() if isinstance(url, SecretStr) else str(url)
         said = dict(parse_qsl(text.partition("?")[2]))
         return {**given, **{name: said[parameter] for parameter, name in IN_URL.items() if parameter in said}}
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.auth == "iam" and self.ssl_mode == "disable":
+            # The token goes out as it is, for whoever listens to use for a quarter of an hour.
+            raise PydanticCustomError("PGSSLMODE", "disable can't be, with DATABASE_AUTH=iam: set verify-full")
+        if self.auth == "secret" and not self.secret_arn:
+            raise PydanticCustomError("DATABASE_SECRET_ARN", "is needed with DATABASE_AUTH=secret")
+        if self.auth != "secret" and self.secret_arn:
+            raise PydanticCustomError(
+                "DATABASE_AUTH", f"{self.auth} makes nothing of DATABASE_SECRET_ARN: set secret, or take that out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

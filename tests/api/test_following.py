@@ -213,6 +213,7 @@ async def test_one_too_many_who_waits_is_told_to_come_again(
         assert (await http.get(address)).status_code == 200
 
 
+@pytest.mark.container_only("a gateway tells nobody that its client has gone")
 @pytest.mark.parametrize(("query", "headers"), [("&wait=25", ""), ("", "Accept: text/event-stream\r\n")])
 async def test_a_client_that_goes_away_is_noticed(
     patient_api: Api,

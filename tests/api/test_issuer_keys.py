@@ -14,6 +14,7 @@ from tests.examples import body
 from tests.issuer import Issuer, private_jwk, public_jwk, token
 
 
+@pytest.mark.container_only("each environment asks the issuer itself, and answers one request at a time")
 async def test_all_who_come_first_wait_for_one_request_to_the_issuer(asking: Asking, issuer: Issuer) -> None:
     http = asking()
     answers = await asyncio.gather(*(look_up(http, token()) for _ in range(20)))
@@ -31,6 +32,7 @@ async def test_a_key_that_the_issuer_has_new_is_found_and_one_that_it_has_no_mor
     assert (await look_up(http, token())).status_code == 401
 
 
+@pytest.mark.container_only("each environment asks the issuer itself, and answers one request at a time")
 async def test_a_flood_of_made_up_keys_makes_no_flood_of_requests_to_the_issuer(asking: Asking, issuer: Issuer) -> None:
     http = asking()
     for _ in range(5):

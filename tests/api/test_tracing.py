@@ -12,8 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
@@ -23,13 +21,11 @@ from orders.policy import Policy
 from orders.settings import (
     DatabaseSettings,
     PartnerSettings,
-    TelemetrySettings,
     TemporalSettings,
     WorkerSettings,
     load,
 )
 from orders.telemetry import Telemetry
-from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
 from tests.api.conftest import NO_REVIEW, Api, http_of, services_of, signed
 from tests.examples import body
@@ -99,20 +95,6 @@ class TracedApi(Api):
     async def whole(self, trace_id: str) -> Spans:
         """Wait for the end of an order's trace."""
         return await self.until_span(trace_id, "CompleteWorkflow:OrderWorkflow")
-
-
-@pytest.fixture(scope="session")
-def spans() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture(scope="session")
-def telemetry(spans: InMemorySpanExporter) -> Telemetry:
-    """Give the one of this process: OpenTelemetry takes no second provider."""
-    telemetry = Telemetry(Tracing.to(SimpleSpanProcessor(spans), load(TelemetrySettings)))
-    assert telemetry.tracing
-    trace.set_tracer_provider(telemetry.tracing.provider)
-    return telemetry
 
 
 async def broken() -> None:

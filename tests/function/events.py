@@ -67,8 +67,9 @@ class Asked:
 class Gateway(Protocol):
     """What stands between a client and a function."""
 
-    prefix: str
-    """What the clients' paths begin with, before the service's own."""
+    @property
+    def prefix(self) -> str:
+        """What the clients' paths begin with, before the service's own."""
 
     def carries(self, asked: Asked) -> bool:
         """Whether such a request gets through whole."""

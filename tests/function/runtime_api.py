@@ -101,6 +101,8 @@ class RuntimeApi:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes.
+    disable_nagle_algorithm = True
     api: RuntimeApi
 
     def do_GET(self) -> None:

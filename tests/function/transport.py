@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import re
+import threading
 import time
 import uuid
 import zlib
@@ -27,34 +28,44 @@ from api.function import Function
 from orders.settings import LambdaSettings, load
 from orders.telemetry import OFF, Telemetry
 from tests.function.answers import Answer
-from tests.function.events import Asked, Gateway
+from tests.function.events import Asked, Gateway, HttpApi
 from tests.function.runtime_api import ARN, TIMEOUT
 
 _MARSHALLER = LambdaMarshaller()
+_BUILDING = threading.Lock()
+"""FastAPI puts its routes together with the first request, by pydantic, which bears that in one thread at a time."""
 
 
 class Environment:
     """A function with a thread of its own."""
 
     def __init__(self, make: Callable[[], FastAPI], settings: LambdaSettings, telemetry: Telemetry) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="environment")
         self._loop = asyncio.new_event_loop()
-        self._made = self._thread.submit(lambda: Function(make(), settings, self._loop, telemetry))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="environment")
+        self._made = self._thread.submit(self._make, make, settings, telemetry)
 
     async def answer(self, event: dict[str, Any], timeout: float) -> Any:
         """What the function returns within so many seconds, on its way through the runtime."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, event, timeout)
 
+    def _make(self, make: Callable[[], FastAPI], settings: LambdaSettings, telemetry: Telemetry) -> Function:
+        function = Function(make(), settings, self._loop, telemetry)
+        with _BUILDING:
+            function(HttpApi().event(Asked("GET", "/healthz")), _context(TIMEOUT))
+        return function
+
     def _answer(self, event: dict[str, Any], timeout: float) -> Any:
-        end = int((time.time() + timeout) * 1000)
-        context = LambdaContext(str(uuid.uuid4()), None, None, end, ARN)
         # Both ways all is JSON.
-        returned = self._made.result()(_MARSHALLER.unmarshal_request(json.dumps(event)), context)
+        returned = self._made.result()(_MARSHALLER.unmarshal_request(json.dumps(event)), _context(timeout))
         return json.loads(_MARSHALLER.marshal_response(returned)[0])
 
     def close(self) -> None:
         self._thread.shutdown()
         self._loop.close()
+
+
+def _context(timeout: float) -> LambdaContext:
+    return LambdaContext(str(uuid.uuid4()), None, None, int((time.time() + timeout) * 1000), ARN)
 
 
 class Environments(httpx2.AsyncBaseTransport):
@@ -74,11 +85,7 @@ class Environments(httpx2.AsyncBaseTransport):
         self._turn, self._test = 0, ""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        path, _, query = request.url.raw_path.decode().partition("?")
-        headers = tuple((_text(name), _text(value)) for name, value in request.headers.raw)
-        answer = await self.ask(Asked(request.method, path, query, headers, await request.aread()))
-        content = b"" if request.method == "HEAD" else answer.body
-        return httpx2.Response(answer.status, headers=answer.headers, content=content)
+        return response_of(await self.ask(await asked_of(request)), request.method)
 
     async def ask(self, asked: Asked) -> Answer:
         """Have an idle environment, or a new one, answer a request."""
@@ -125,6 +132,18 @@ class Front:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+
+async def asked_of(request: httpx2.Request) -> Asked:
+    """A client's request as a gateway takes it."""
+    path, _, query = request.url.raw_path.decode().partition("?")
+    headers = tuple((_text(name), _text(value)) for name, value in request.headers.raw)
+    return Asked(request.method, path, query, headers, await request.aread())
+
+
+def response_of(answer: Answer, method: str) -> httpx2.Response:
+    """What a gateway says as a client takes it."""
+    return httpx2.Response(answer.status, headers=answer.headers, content=b"" if method == "HEAD" else answer.body)
 
 
 def at_own_paths(answer: Answer, prefix: str) -> Answer:

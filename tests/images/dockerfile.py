@@ -6,7 +6,7 @@ import re
 
 from tests.images.engine import ROOT
 
-TARGETS = ("api", "worker", "migrate", "cli", "temporal")
+TARGETS = ("api", "worker", "migrate", "cli", "lambda", "temporal")
 TEXT = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
 """With each instruction on one line."""
 COPIED = {

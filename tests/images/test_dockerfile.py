@@ -51,7 +51,7 @@ def test_what_is_installed_is_a_wheel_with_a_known_hash() -> None:
         assert from_an_index or "--no-index --no-deps" in each, each
 
 
-@pytest.mark.parametrize("name", ["build", "reload", "temporal"])
+@pytest.mark.parametrize("name", ["build", "reload", "runtime", "temporal"])
 def test_what_images_are_made_with_is_what_the_tests_ran_with(name: str) -> None:
     ours = locked("dev")
     assert locked(name) == {package: ours[package] for package in locked(name)}

@@ -24,6 +24,8 @@ from orders.contracts import TASKS
 from orders.errors import DependencyUnavailable
 from orders.settings import TemporalSettings, load
 from orders.temporal import connect, ping
+from tests.function.events import Asked, HttpApi
+from tests.function.runtime_api import RuntimeApi
 from tests.images.dockerfile import TARGETS
 from tests.images.engine import ROOT, Container, Engine
 
@@ -123,7 +125,7 @@ def _until_ready(system: System) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("target", [target for target in TARGETS if target != "temporal"])
+@pytest.mark.parametrize("target", [target for target in TARGETS if target not in ("lambda", "temporal")])
 def test_each_process_says_how_it_is_used(target: str, engine: Engine, image: Image) -> None:
     # The API has no arguments: without servers and settings it says what it can't do.
     done = engine.run(image(target), *([] if target == "api" else ["--help"]))
@@ -156,6 +158,25 @@ def test_an_order_that_is_placed_with_the_command_is_delivered(engine: Engine, i
     watched = engine.run(image("cli"), "watch", order_id, ORDERS_URL=system.url)
     assert watched.returncode == 0, watched.stderr
     assert "the order is completed" in watched.stdout, "\n".join(worker.log for worker in system.workers.values())
+
+
+def test_the_function_takes_orders_from_its_runtimes_api(
+    engine: Engine, image: Image, system: System, temporal: tuple[Container, str], database_url: str
+) -> None:
+    runtime_api, gateway = RuntimeApi(), HttpApi()
+    settings = {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal[1], "AUTH_NONE_I_MEAN_IT": "true"}
+    container = engine.start("lambda", image("lambda"), **settings, AWS_LAMBDA_RUNTIME_API=runtime_api.address)
+    try:
+        order = (ROOT / "examples" / "order.json").read_bytes()
+        asked = Asked("POST", "/orders", headers=(("Content-Type", "application/json"),), body=order)
+        returned = runtime_api.begin(gateway.event(asked)).answer.result(PATIENCE)
+        placed = gateway.answer(returned, asked)
+        assert placed.status == 201, container.log
+        again = httpx2.get(f"{system.url}/orders/{json.loads(placed.body)['id']}", trust_env=False)
+        assert again.status_code == 200, again.text
+    finally:
+        runtime_api.stop()
+        container.remove()
 
 
 def test_each_leaves_with_0_within_its_grace_when_it_is_told_to(

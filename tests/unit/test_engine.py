@@ -6,8 +6,8 @@ import pytest
 from pg8000.exceptions import DatabaseError
 from sqlalchemy.exc import DBAPIError
 
-from orders.errors import DependencyUnavailable
-from orders.ledger.engine import Database
+from orders.errors import DependencyUnavailable, InvalidSetting
+from orders.ledger.engine import Database, engine_of
 from orders.settings import DatabaseSettings, load
 
 
@@ -49,3 +49,29 @@ def test_a_server_that_wants_more_encryption_is_unavailable_until_a_setting_is_c
 ) -> None:
     with pytest.raises(DependencyUnavailable, match=f"{said}: see {setting}$"):
         failing_with("28000", monkeypatch, said).ping()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("08P01", "unsupported startup parameter: statement_timeout"),
+        ("0A000", "Feature not supported: RDS Proxy currently doesn't support the option statement_timeout."),
+    ],
+)
+def test_a_pooler_that_refuses_a_session_of_its_own_is_unavailable_until_a_setting_is_changed(
+    state: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DependencyUnavailable, match=f"{said}: see DATABASE_POOLER$"):
+        failing_with(state, monkeypatch, said).ping()
+
+
+def test_a_process_that_has_no_name_has_to_be_given_one_unless_a_secret_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 993")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    with pytest.raises(InvalidSetting, match=r"^DATABASE_URL: names no user"):
+        engine_of(load(DatabaseSettings, DATABASE_URL="postgresql://h/d"))
+    engine_of(
+        load(DatabaseSettings, DATABASE_URL="postgresql://h/d", DATABASE_AUTH="secret", DATABASE_SECRET_ARN="orders")
+    ).dispose()

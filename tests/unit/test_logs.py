@@ -140,6 +140,8 @@ async def test_what_temporals_native_library_says_is_in_the_log_and_not_beside_i
 @pytest.mark.parametrize(
     ("name", "level", "goes_out"),
     [
+        ("botocore.parsers", logging.DEBUG, False),
+        ("botocore.credentials", logging.INFO, True),
         ("stripe", logging.INFO, False),
         ("stripe", logging.WARNING, True),
         ("temporalio.worker._activity", logging.DEBUG, False),

@@ -16,7 +16,7 @@ from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
-from sqlalchemy import QueuePool, create_engine
+from sqlalchemy import NullPool, QueuePool, create_engine
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 
 from cli.embedded import free_port
@@ -174,6 +174,17 @@ def test_the_pool_is_told_as_it_is_when_somebody_looks() -> None:
     assert meters.counts(f"{name}.max") == {labels(**pool): 4}
     assert meters.counts(f"{name}.pending_requests") == {labels(**pool): 7}
     engine.dispose()
+
+
+def test_of_a_pool_that_keeps_nothing_the_connections_are_told_that_are_in_use() -> None:
+    meters, engine = Meters(), create_engine("sqlite://", poolclass=NullPool)
+    meters.metrics.watch_database(engine, "ledger", lambda: 7)
+    name, pool = "db.client.connection", {"db.client.connection.pool.name": "ledger"}
+    used = labels(**pool, **{f"{name}.state": "used"})
+    with engine.connect(), engine.connect():
+        assert meters.counts(f"{name}.count") == {used: 2}
+    assert meters.counts(f"{name}.count") == {used: 0}
+    assert meters.counts(f"{name}.pending_requests") == {labels(**pool): 7}
 
 
 def test_who_waits_for_a_connection_is_who_waits_for_a_thread() -> None:

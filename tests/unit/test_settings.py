@@ -52,6 +52,10 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (LifecycleSettings, "PAYMENT_TIMEOUT", "0"),
         (LifecycleSettings, "ORDER_MAX_TOTAL", "1.5"),
         (DatabaseSettings, "DATABASE_POOL_SIZE", "0"),
+        (DatabaseSettings, "DATABASE_POOL", "some"),
+        (DatabaseSettings, "DATABASE_MAX_IDLE", "0"),
+        (DatabaseSettings, "DATABASE_POOLER", "session"),
+        (DatabaseSettings, "DATABASE_AUTH", "kerberos"),
         (TemporalSettings, "TEMPORAL_ADDRESS", "http://localhost:7233"),
         (ApiSettings, "API_PORT", "70000"),
         (ApiSettings, "API_CURSOR_SECRET", "short"),
@@ -95,6 +99,10 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(
     ("concern", "given", "name"),
     [
         (LifecycleSettings, {"REVIEW_MODE": "required", "REVIEW_TIMEOUT": "0"}, "REVIEW_TIMEOUT"),
+        (DatabaseSettings, {"DATABASE_AUTH": "iam"}, "PGSSLMODE"),
+        (DatabaseSettings, {"DATABASE_AUTH": "iam", "DATABASE_URL": "postgresql://h/d?sslmode=disable"}, "PGSSLMODE"),
+        (DatabaseSettings, {"DATABASE_AUTH": "secret"}, "DATABASE_SECRET_ARN"),
+        (DatabaseSettings, {"DATABASE_SECRET_ARN": "orders"}, "DATABASE_AUTH"),
         (PartnerSettings, {"PAYMENT_PROVIDER": "stripe"}, "STRIPE_API_KEY"),
         (
             PartnerSettings,

@@ -253,3 +253,36 @@ def test_where_nothing_is_recorded_there_is_nothing_to_name_or_to_link() -> None
     assert traceparent() is None
     link_to(SAMPLED)
     link_to("nonsense")
+
+
+def test_whoever_flushes_hears_whether_it_was_done_in_time() -> None:
+    def told(takes: float) -> Telemetry:
+        provider = type("Provider", (), {"force_flush": lambda _: time.sleep(takes)})()
+        return Telemetry(tracing=Tracing(provider, None, sql_comments=False))  # type: ignore[arg-type]
+
+    assert OFF.flush(0) is True
+    assert told(0).flush(1) is True
+    assert told(0.3).flush(0.01) is False
+
+
+def test_a_function_of_aws_lambda_tells_which_one_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [name for name in resource_of("orders-api", load(TelemetrySettings)).attributes if "faas" in name]
+    told = {
+        "AWS_LAMBDA_FUNCTION_NAME": "orders-api",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/02/[7]abc",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_REGION": "eu-central-1",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    found = resource_of("orders-api", load(TelemetrySettings)).attributes
+    assert {name: found[name] for name in found if name.startswith(("faas", "cloud"))} == {
+        "cloud.provider": "aws",
+        "cloud.platform": "aws_lambda",
+        "cloud.region": "eu-central-1",
+        "faas.name": "orders-api",
+        "faas.version": "7",
+        "faas.instance": "2026/01/02/[7]abc",
+        "faas.max_memory": 1024 * 2**20,
+    }

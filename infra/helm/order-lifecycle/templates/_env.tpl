@@ -164,7 +164,7 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- end }}
 
 {{- define "order-lifecycle.migrations.env" -}}
-{{- $log := pick .Values.settings "LOG_LEVEL" "LOG_FORMAT" "DATABASE_TIMEOUT" -}}
-{{- $plain := mergeOverwrite $log (include "order-lifecycle.plain.database" . | fromYaml) -}}
+{{- $shared := pick .Values.settings "LOG_LEVEL" "LOG_FORMAT" "DATABASE_TIMEOUT" "DATABASE_AUTH" "DATABASE_SECRET_ARN" -}}
+{{- $plain := mergeOverwrite $shared (include "order-lifecycle.plain.database" . | fromYaml) -}}
 {{ include "order-lifecycle.env" (dict "plain" $plain "secret" (dict "DATABASE_URL" .Values.database.existingSecret)) }}
 {{- end }}
