@@ -47,7 +47,8 @@ test: install ## run the tests; ONLY=workflows (unit, activities, database, api,
 soak: install ## ten minutes of load with 200 listeners; the figures go into docs/performance.md
 	$(BIN)/python -m benchmarks.soak --report docs/performance.md
 
-bench: install ## what telling of itself costs the system; the figures go into docs/performance.md
+bench: install ## what a start of the function costs, and what telling of itself costs the system; the figures go into docs/performance.md
+	$(BIN)/python -m benchmarks.cold_start --report docs/performance.md --imports docs/cold-start.txt
 	$(BIN)/python -m benchmarks.tracing --report docs/performance.md
 
 coverage: install ## run the tests and say which lines none of them reaches
