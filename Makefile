@@ -18,7 +18,7 @@ LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens policy lambda-check lambda-deploy images image-test lambda-zip format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -87,6 +87,9 @@ image-test: install ## build the images and run them against real servers; ENGIN
 
 lambda-zip: install ## make the archives for AWS Lambda in dist/lambda, for x86_64 and arm64
 	$(BIN)/python -m infra.lambda_zip
+
+lambda-test: install ## make the archives, and run the function in AWS's own runtime and the API's tests through it
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --door lambda tests/function tests/api $(PYTEST_ARGS)
 
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .
