@@ -8,7 +8,7 @@ JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
 # What can't stand beside the rest, each in a folder of its own.
-TOOLS  := kubernetes checkov
+TOOLS  := kubernetes checkov sam
 # Groups of pyproject.toml: what images are made with and of, besides the project.
 GROUPS := build temporal reload runtime
 IMAGES := api worker migrate cli lambda temporal
@@ -18,11 +18,11 @@ LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens policy images image-test lambda-zip format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 install: $(VENV)/.installed ## make the environment in .venv, from the locked requirements
 
@@ -47,7 +47,8 @@ test: install ## run the tests; ONLY=workflows (unit, activities, database, api,
 soak: install ## ten minutes of load with 200 listeners; the figures go into docs/performance.md
 	$(BIN)/python -m benchmarks.soak --report docs/performance.md
 
-bench: install ## what telling of itself costs the system; the figures go into docs/performance.md
+bench: install ## what a start of the function costs, and what telling of itself costs the system; the figures go into docs/performance.md
+	$(BIN)/python -m benchmarks.cold_start --report docs/performance.md --imports docs/cold-start.txt
 	$(BIN)/python -m benchmarks.tracing --report docs/performance.md
 
 coverage: install ## run the tests and say which lines none of them reaches
@@ -68,6 +69,12 @@ goldens: install ## write anew what the chart makes of its values files, which t
 policy: install ## check what the chart makes, and the Dockerfile, by checkov, which gets an environment of its own
 	$(BIN)/python -m tests.policy
 
+lambda-check: install ## check the templates of the function, by cfn-lint and aws-sam-translator, in an environment of their own
+	$(BIN)/python -m tests.sam
+
+lambda-deploy: ## deploy the function: TO=dev, or another environment of infra/lambda/samconfig.toml; needs sam
+	@$(PYTHON) -m infra.lambda_deploy $(TO)
+
 images: ## build the images; ENGINE=podman builds them by another engine, TAG=… tags them otherwise
 	@for image in $(IMAGES); do \
 		$(ENGINE) build --target $$image --tag order-lifecycle-$$image:$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
@@ -80,6 +87,9 @@ image-test: install ## build the images and run them against real servers; ENGIN
 
 lambda-zip: install ## make the archives for AWS Lambda in dist/lambda, for x86_64 and arm64
 	$(BIN)/python -m infra.lambda_zip
+
+lambda-test: install ## make the archives, and run the function in AWS's own runtime and the API's tests through it
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --door lambda tests/function tests/api $(PYTEST_ARGS)
 
 format: install ## put the code into its form
 	$(BIN)/ruff check --fix .
@@ -115,7 +125,7 @@ lock: install ## resolve the requirements anew, with hashes and without addresse
 		$(LOCK) --extra $$extra --output-file requirements/$$extra.txt pyproject.toml || exit 1; \
 	done
 	@for tool in $(TOOLS); do \
-		$(LOCK) $$(test $$tool = checkov || echo --no-deps) --output-file requirements/$$tool.txt requirements/$$tool.in || exit 1; \
+		$(LOCK) $$(test $$tool != kubernetes || echo --no-deps) --output-file requirements/$$tool.txt requirements/$$tool.in || exit 1; \
 	done
 	@for group in $(GROUPS); do \
 		$(LOCK) --constraint requirements/dev.txt --group $$group --output-file requirements/$$group.txt || exit 1; \

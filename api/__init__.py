@@ -1,3 +1,3 @@
 """The HTTP service."""
 
-import orders.telemetry.conventions  # noqa: F401 - FastAPI reads them when it is imported
+import orders.conventions  # noqa: F401 - FastAPI reads them when it is imported

@@ -6,6 +6,9 @@ as the environment of Lambda does.
 
 from __future__ import annotations
 
+from api import cold_start
+
+# isort: split
 import asyncio
 import logging
 import os
@@ -112,3 +115,4 @@ async def _unavailable(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 handler = Environment()
+cold_start.ended()

@@ -24,7 +24,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from infra import elf, left_out
-from infra.fetched import reason, run
+from infra.fetched import CACHE, once, reason, run
 from infra.kind import ROOT, Failed
 
 LOCK = ROOT / "requirements" / "lambda.txt"
@@ -40,6 +40,7 @@ LIMIT = 262_144_000
 """How many bytes an archive may have, unpacked (AWS Lambda, "Lambda quotas")."""
 PATIENCE = 600.0
 """How long, in seconds, the packages may take to come."""
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 OURS = ("api", "orders")
 """The packages whose sources go along: a stack trace quotes them."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -149,15 +150,30 @@ def locked(architecture: str) -> str:
     return "".join(wanted)
 
 
-def _install(architecture: str, folder: Path) -> None:
-    lock = folder.parent / "lock.txt"
-    lock.write_text(locked(architecture))
-    processor = ARCHITECTURES[architecture]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    pip += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
+def _wheels(architecture: str) -> list[str]:
+    """Give the files of the packages that the lock names by their hashes: fetched once, and kept in ``.cache``."""
+    lock = locked(architecture)
+    folder = CACHE / "lambda" / hashlib.sha256(f"{PYTHON} {architecture}\n{lock}".encode()).hexdigest()[:12]
+
+    def fetch(temporary: Path) -> None:
+        (temporary / "lock.txt").write_text(lock)
+        options = ["--no-deps", "--require-hashes", *_for(architecture), "--dest=wheels", "--requirement=lock.txt"]
+        run([*PIP, "download", "--quiet", *options], temporary, PATIENCE)
+
+    once(folder, ("wheels",), fetch)
+    return [str(wheel) for wheel in sorted((folder / "wheels").iterdir())]
+
+
+def _for(architecture: str) -> list[str]:
     # What is made for an older glibc runs with a later one (PEP 600).
-    pip += [f"--platform=manylinux_2_{minor}_{processor}" for minor in range(GLIBC, 16, -1)]
-    run([*pip, f"--platform=manylinux2014_{processor}", f"--target={folder}", "-r", str(lock)], ROOT, PATIENCE)
+    glibc = [f"manylinux_2_{minor}" for minor in range(GLIBC, 16, -1)]
+    platforms = [f"--platform={each}_{ARCHITECTURES[architecture]}" for each in (*glibc, "manylinux2014")]
+    return ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}", *platforms]
+
+
+def _install(architecture: str, folder: Path) -> None:
+    options = ["--no-index", "--no-deps", "--no-compile", *_for(architecture), f"--target={folder}"]
+    run([*PIP, "install", "--quiet", *options, *_wheels(architecture)], ROOT, PATIENCE)
 
 
 def _leave_out(folder: Path) -> None:

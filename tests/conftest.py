@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
@@ -38,7 +39,8 @@ from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
 
-LONGEST = frozenset({"test_machine", "test_faults", "test_contract", "test_up"})
+FIRST = ("stack", "test_machine", "test_faults", "test_contract")
+"""Folders and modules: what takes longest, and of it first what shares systems that take long to start."""
 _servers: Servers | None = None
 
 
@@ -57,6 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
             other_names = each.validation_alias.choices if isinstance(each.validation_alias, AliasChoices) else ()
             for name in (each.alias, *other_names):
                 os.environ.pop(str(name), None)
+    # Nor have each of the processes that they start compile everything anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # An API in the tests' own process is asked by nobody else.
     os.environ["API_HOST"] = "127.0.0.1"
     is_spread = hasattr(config, "workerinput")
@@ -68,11 +73,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest first: what is left in the end can then be shared out evenly.
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    items.sort(key=_rank)
     for item in items:
         mark = item.get_closest_marker("container_only")
         if mark and is_function():
             item.add_marker(pytest.mark.skip(reason=f"of the container alone: {mark.args[0]}"))
+
+
+def _rank(item: pytest.Item) -> int:
+    names = (item.path.parent.name, item.path.stem)
+    return next((rank for rank, name in enumerate(FIRST) if name in names), len(FIRST))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -24,6 +24,7 @@ TEMPLATE = "template_orders"
 USES = (
     "idle",
     "stack",
+    "reviewing",
     "shop",
     "unpaid",
     "travelling",
@@ -92,7 +93,8 @@ class Servers:
         return cls(folder, postgres, temporal)
 
     def stop(self) -> None:
-        self.temporal.terminate()
+        # It keeps nothing, and takes seconds to take its leave.
+        self.temporal.kill()
         self.temporal.wait(10)
         self.postgres.stop()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -51,7 +51,7 @@ class Telemetry:
 
     @classmethod
     def _start(cls, service: str, settings: TelemetrySettings) -> Telemetry:
-        import orders.telemetry.conventions  # noqa: F401, PLC0415 - before anything that reads them
+        import orders.conventions  # noqa: F401, PLC0415 - before anything that reads them
         from orders.telemetry.resource import resource_of  # noqa: PLC0415 - 100 ms that only those pay who use it
 
         resource = resource_of(service, settings)

@@ -9,7 +9,7 @@ from opentelemetry.metrics import NoOpUpDownCounter
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import Engine
 
-import orders.telemetry.conventions  # noqa: F401 - the instrumentation reads them when it is made
+import orders.conventions  # noqa: F401 - the instrumentation reads them when it is made
 
 
 def trace_statements(engine: Engine, provider: TracerProvider, comments: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.auth import MAX_KEYS
+from api.tokens import MAX_KEYS
 from tests.api.conftest import Asking, bearer, look_up
 from tests.examples import body
 from tests.issuer import Issuer, private_jwk, public_jwk, token

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from infra import elf, lambda_zip
-from infra.fetched import once
+from infra.fetched import CACHE, once
 from orders.settings import TemporalSettings
 from tests.examples import body
 from tests.function.environments import HANDLER, ROOT, Environment
@@ -82,7 +82,7 @@ def task(archive: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactor
 each_architecture = pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 
 
-def test_one_made_elsewhere_at_another_time_is_equal_byte_for_byte(
+def test_one_made_elsewhere_later_and_without_a_network_is_equal_byte_for_byte(
     archive: Callable[[str], Path], tmp_path: Path
 ) -> None:
     checkout, temporary = tmp_path / "another-checkout", tmp_path / "another-place"
@@ -91,7 +91,9 @@ def test_one_made_elsewhere_at_another_time_is_equal_byte_for_byte(
         shutil.copytree(ROOT / name, checkout / name, copy_function=shutil.copy)
     for name in WRITTEN_ON:
         shutil.copy(ROOT / name, checkout)
-    make(tmp_path / "again", "--arch", "arm64", checkout=checkout, TMPDIR=str(temporary), PYTHONHASHSEED="77")
+    (checkout / ".cache").symlink_to(CACHE)
+    variables = {"TMPDIR": str(temporary), "PYTHONHASHSEED": "77", "PIP_NO_INDEX": "1"}
+    make(tmp_path / "again", "--arch", "arm64", checkout=checkout, **variables)
     (again,) = (tmp_path / "again").iterdir()
     assert again.read_bytes() == archive("arm64").read_bytes()
     assert naming(again, str(tmp_path), sys.prefix) == []
@@ -269,6 +271,7 @@ def test_why_packages_cant_be_had_is_told_in_one_line(
 ) -> None:
     monkeypatch.setattr(lambda_zip, "LOCK", tmp_path / "lock.txt")
     lambda_zip.LOCK.write_text(f"no-such-package-of-ours==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setattr(lambda_zip, "CACHE", tmp_path / "cache")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert lambda_zip.main(["--arch", "arm64", "--output", str(tmp_path / "made")]) == 1
     said = "the archive can't be made: ERROR: No matching distribution found for no-such-package-of-ours==1.0\n"

@@ -17,6 +17,8 @@ import httpx2
 import psutil
 import pytest
 
+from tests.servers import TEMPLATE, create_database
+
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60
 
@@ -51,6 +53,7 @@ class Up:
     url: str = ""
 
     def start(self) -> Up:
+        self.url = ""
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", "up", "--data-dir", str(self.folder)],
@@ -122,24 +125,25 @@ def alive(folder: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A running system, in which a review passes by itself."""
     yield from _running(tmp_path_factory.mktemp("up") / "data", {"REVIEW_TIMEOUT": "3"})
 
 
-@pytest.fixture(scope="session")
-def reviewing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A running system, in which an order waits for a decision."""
-    yield from _running(tmp_path_factory.mktemp("reviewing") / "data", {"REVIEW_TIMEOUT": "3600"})
+@pytest.fixture(scope="package")
+def reviewing(tmp_path_factory: pytest.TempPathFactory, process_name: str) -> Iterator[Up]:
+    """A running system on servers that it is given, in which an order waits for a decision."""
+    given = given_servers(create_database(f"reviewing_{process_name}", TEMPLATE), "reviewing")
+    yield from _running(tmp_path_factory.mktemp("reviewing") / "data", {**given, "REVIEW_TIMEOUT": "3600"})
 
 
-def given_servers(database_url: str) -> dict[str, str]:
-    """The settings of a system that brings no servers of its own."""
+def given_servers(database_url: str, use: str = "stack") -> dict[str, str]:
+    """The settings of a system that brings no servers of its own; ``use`` is what its namespace is for."""
     return {
         "DATABASE_URL": database_url,
         "TEMPORAL_ADDRESS": os.environ["TESTS_TEMPORAL_ADDRESS"],
-        "TEMPORAL_NAMESPACE": f"{os.environ.get('PYTEST_XDIST_WORKER', 'master')}-stack",
+        "TEMPORAL_NAMESPACE": f"{os.environ.get('PYTEST_XDIST_WORKER', 'master')}-{use}",
         "STACK_TEMPORAL_PORT": os.environ["TESTS_TEMPORAL_ADDRESS"].rpartition(":")[2],
     }
 
@@ -148,4 +152,5 @@ def _running(folder: Path, settings: dict[str, str]) -> Iterator[Up]:
     running = Up(folder, settings).start()
     yield running
     if running.process.poll() is None:
-        running.stop()
+        assert running.stop() < 15
+        assert alive(folder) == []

@@ -23,7 +23,7 @@ from cli.demonstration import Demonstration
 from cli.waterfall import GOES_ON
 from orders.ledger.engine import pg8000_url
 from tests.examples import body
-from tests.stack.conftest import Up, alive, given_servers, orders
+from tests.stack.conftest import Up, alive, orders
 
 
 def test_three_orders_are_delivered(up: Up) -> None:
@@ -98,29 +98,26 @@ def test_an_order_survives_the_death_of_the_database(up: Up) -> None:
     assert up.until(placed["id"], "completed")["payment"]["captured"] == "99.99"
 
 
-def test_what_stops_leaves_nothing_running_and_what_starts_again_knows_its_orders(tmp_path: Path) -> None:
-    up = Up(tmp_path / "data", {"REVIEW_TIMEOUT": "0"}).start()
+def test_what_stops_leaves_nothing_running_and_what_starts_again_knows_its_orders(up: Up) -> None:
     placed = up.post(body())
     up.until(placed["id"], "completed")
     assert up.stop(signal.SIGINT) < 15
     assert up.process.returncode == 0
     assert alive(up.folder) == []
-    again = Up(up.folder, {"REVIEW_TIMEOUT": "0"}).start()
-    assert again.get(f"/orders/{placed['id']}")["status"] == "completed"
-    again.until(again.post(body())["id"], "completed")
+    up.start()
+    assert up.get(f"/orders/{placed['id']}")["status"] == "completed"
+    up.until(up.post(body())["id"], "completed")
     # A second one in the same folder is refused, and does not disturb the first.
     second = orders("up", "--data-dir", str(up.folder))
     assert second.returncode == 2
     assert "choose another --data-dir" in second.stderr
     # What was killed leaves its children; the next run ends them and goes on.
-    again.process.kill()
-    again.process.wait()
+    up.process.kill()
+    up.process.wait()
     assert alive(up.folder)
-    third = Up(up.folder).start()
-    assert "an earlier run had not stopped" in third.output
-    assert third.get(f"/orders/{placed['id']}")["status"] == "completed"
-    assert third.stop() < 15
-    assert alive(up.folder) == []
+    up.start()
+    assert "an earlier run had not stopped" in up.output
+    assert up.get(f"/orders/{placed['id']}")["status"] == "completed"
 
 
 @pytest.mark.parametrize(
@@ -158,11 +155,13 @@ def test_what_is_in_the_way_is_one_line_that_names_the_setting(
     assert alive(tmp_path / "data") == []
 
 
-def test_given_servers_are_used_instead_of_embedded_ones(tmp_path: Path, database_url: str) -> None:
-    up = Up(tmp_path / "data", {**given_servers(database_url), "REVIEW_TIMEOUT": "0"}).start()
-    up.until(up.post(body())["id"], "completed")
-    assert not (up.folder / "postgres").exists()
-    assert up.stop() < 15
+def test_given_servers_are_used_instead_of_embedded_ones(reviewing: Up) -> None:
+    placed = reviewing.post(body())
+    reviewing.until(placed["id"], "in_review")
+    httpx2.post(f"{reviewing.url}/orders/{placed['id']}/review", json={"decision": "approve"}, trust_env=False)
+    reviewing.until(placed["id"], "completed")
+    assert not (reviewing.folder / "postgres").exists()
+    assert "temporal" not in [entry["name"] for entry in json.loads((reviewing.folder / "stack.json").read_text())]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
@@ -15,6 +16,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Replayer, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import _Definition
 
 from orders.activities.ledger import LedgerActivities
 from orders.activities.payments import PaymentActivities
@@ -63,6 +66,20 @@ OTHER_CARD = RetryPayment("tok_amex", "ann", trace_id="c" * 32)
 A_LONG_WAY = 10**6
 """How often a carrier is asked about a parcel that arrives only when a test says so."""
 OrderHandle = WorkflowHandle[OrderWorkflow, OrderStatus]
+
+
+class Sandbox(SandboxedWorkflowRunner):
+    """The sandbox, which each worker would have look anew whether it can import a workflow: once is enough."""
+
+    known: ClassVar[set[type]] = set()
+
+    def prepare_workflow(self, defn: _Definition) -> None:
+        if defn.cls not in self.known:
+            super().prepare_workflow(defn)
+            self.known.add(defn.cls)
+
+
+SANDBOX = Sandbox()
 
 
 @dataclass
@@ -138,6 +155,7 @@ class Shop:
         client = self.environment.client
         replayer = Replayer(
             workflows=[OrderWorkflow, ShippingWorkflow],
+            workflow_runner=SANDBOX,
             data_converter=pydantic_data_converter,
             interceptors=self.interceptors,
         )
@@ -155,6 +173,7 @@ class Shop:
                 client,
                 task_queue=ORDERS_QUEUE,
                 workflows=[OrderWorkflow],
+                workflow_runner=SANDBOX,
                 interceptors=self.interceptors,
                 activities=[LedgerActivities(self.ledger).record],
                 activity_executor=ThreadPoolExecutor(2),
@@ -168,6 +187,7 @@ class Shop:
                 client,
                 task_queue=SHIPPING_QUEUE,
                 workflows=[ShippingWorkflow],
+                workflow_runner=SANDBOX,
                 interceptors=self.interceptors,
                 activities=[shipping.prepare, shipping.dispatch, shipping.put_back, shipping.track],
             ),

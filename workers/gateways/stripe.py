@@ -80,7 +80,7 @@ def trace_requests() -> None:
     """Make a client span of each request, with its method, address and answer; bodies are in none."""
     from opentelemetry.instrumentation.requests import RequestsInstrumentor  # noqa: PLC0415
 
-    import orders.telemetry.conventions  # noqa: F401, PLC0415 - the instrumentation reads them when it is imported
+    import orders.conventions  # noqa: F401, PLC0415 - the instrumentation reads them when it is imported
 
     if not RequestsInstrumentor().is_instrumented_by_opentelemetry:
         RequestsInstrumentor().instrument()
