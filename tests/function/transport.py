@@ -60,8 +60,11 @@ class Environment:
         return json.loads(_MARSHALLER.marshal_response(returned)[0])
 
     def close(self) -> None:
+        """End it: nothing may have outlived the answers, but that the issuer's keys are asked for anew."""
         self._thread.shutdown()
+        left = [task for task in asyncio.all_tasks(self._loop) if "IssuerKeys" not in repr(task.get_coro())]
         self._loop.close()
+        assert not left, f"still at work: {left}"
 
 
 def _context(timeout: float) -> LambdaContext:
