@@ -80,7 +80,7 @@ class Environment:
         if self._settings.secret:
             _set(_known(secret_of(self._settings.secret)))
         _set(DEFAULTS)
-        telemetry = Telemetry.start(SERVICE, load(TelemetrySettings))
+        telemetry = Telemetry.start(SERVICE, _sent(load(TelemetrySettings)))
         gatekeeper = Gatekeeper(load(AuthSettings).for_function())
         settings = load(ApiSettings)
         services = self._loop.run_until_complete(Services.from_settings(settings, telemetry))
@@ -102,6 +102,17 @@ def _known(secret: dict[str, str]) -> dict[str, str]:
     if unknown := [name for name in secret if name not in ours and not name.startswith("OTEL_")]:
         raise InvalidSetting(f"SETTINGS_SECRET_ARN: {min(unknown)} in that secret is no setting")
     return secret
+
+
+def _sent(settings: TelemetrySettings) -> TelemetrySettings:
+    """Return these settings if what they tell is sent.
+
+    Raises:
+        InvalidSetting: it would wait to be fetched.
+    """
+    if "prometheus" in settings.metrics:
+        raise InvalidSetting("OTEL_METRICS_EXPORTER: prometheus can't reach a function: set otlp or none")
+    return settings
 
 
 def _set(values: dict[str, str]) -> None:
