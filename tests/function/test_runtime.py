@@ -108,7 +108,8 @@ async def test_a_warm_environment_does_not_grow(environment: Environment, databa
     process = psutil.Process(environment.pid)
     before, memory = size(), process.memory_info().rss
     await ask(WARM // 2)
-    assert size() == before
+    # A leak grows with each of them; one more or less is what is under way.
+    assert all(now - then <= 2 for now, then in zip(size(), before, strict=True)), f"{before} became {size()}"
     assert process.memory_info().rss - memory < 4 * 1024 * 1024
 
 
