@@ -156,8 +156,7 @@ def test_orders_are_listed_with_their_whole_ids(reviewing: Up) -> None:
 
 
 def test_what_is_not_the_api_is_said_not_to_be(reviewing: Up) -> None:
-    page = next(line.split()[-1] for line in reviewing.output.splitlines() if line.startswith("Temporal's page"))
-    done = orders("show", "x", ORDERS_URL=page)
+    done = orders("show", "x", ORDERS_URL=reviewing.traces_url)
     assert done.returncode == 1
     assert "is not the API of orders" in done.stderr
 

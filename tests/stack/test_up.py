@@ -75,7 +75,7 @@ def test_an_order_survives_the_death_of_a_process_and_is_charged_once(up: Up, vi
 
 def _patiently(up: Up, order_id: str) -> dict[str, Any]:
     """Ask until the order is completed; the API itself may be away for a moment."""
-    for _ in range(10):
+    for _ in range(40):
         try:
             return up.until(order_id, "completed")
         except httpx2.RequestError:
