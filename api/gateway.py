@@ -75,9 +75,15 @@ def _path_in(path: str, event: Event, base_path: str) -> tuple[str, str]:
         root = f"/{stage}"
         # REST APIs, whose events have no version, take it off themselves.
         path = _without(root, path) if "version" in event else path
-    if base_path and (rest := _without(base_path, path)) != path:
+    if base_path and ((rest := _without(base_path, path)) != path or _is_mapped(event)):
         path, root = rest, root + base_path
     return path, root
+
+
+def _is_mapped(event: Event) -> bool:
+    # An HTTP API takes off the path that its domain maps to it, a REST API does not.
+    domain = event["requestContext"].get("domainName", "")
+    return bool(domain) and not _is_of_url(event) and ".execute-api." not in domain
 
 
 def _is_of_url(event: Event) -> bool:

@@ -28,8 +28,8 @@ class LambdaSettings(Settings):
     base_path: Annotated[str, AfterValidator(_is_prefix)] = Field(
         "",
         alias="LAMBDA_BASE_PATH",
-        description="path under which a custom domain has the API, such as `/shop`: neither REST nor HTTP APIs take it "
-        "off. Stages are known by themselves",
+        description="path under which a custom domain has the API, such as `/shop`, whether the gateway takes it off "
+        "or not: links have it, too. Stages are known by themselves",
     )
     gateway_timeout: Positive = Field(
         timedelta(seconds=29),

@@ -111,6 +111,15 @@ def test_so_it_is_where_a_rest_api_has_it(function: Function) -> None:
         assert (found["path"], found["root"]) == ("/orders", "/shop")
 
 
+def test_so_it_is_where_an_http_api_has_taken_it_off_already() -> None:
+    event = HttpApi().event(Asked("GET", "/orders"))
+    for function in function_of(Invoked(echo), LAMBDA_BASE_PATH="/shop"):
+        assert json.loads(function(event, context())["body"])["root"] == ""
+        event["requestContext"]["domainName"] = "shop.example.com"
+        found = json.loads(function(event, context())["body"])
+        assert (found["path"], found["root"]) == ("/orders", "/shop")
+
+
 @pytest.mark.parametrize("kind", ["rest-api", "http-api-1.0", "load-balancer"])
 def test_a_header_that_comes_twice_is_two(function: Function, kind: str) -> None:
     twice = (("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Accept", "text/html"))
