@@ -110,8 +110,8 @@ class Gatekeeper:
         if self._settings.issuer and claims.get("iss") != self._settings.issuer:
             raise Unauthenticated("the token is of another issuer")
         # An access token of Amazon Cognito has no audience, but the client that it was made for.
-        audiences = {*_listed(claims.get("aud")), *_listed(claims.get("client_id"))}
-        if self._settings.audience and audiences.isdisjoint(self._settings.audience):
+        audiences = _listed(claims.get("aud") or claims.get("client_id"))
+        if self._settings.audience and set(audiences).isdisjoint(self._settings.audience):
             raise Unauthenticated("the token is for another audience")
         return claims
 

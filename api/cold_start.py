@@ -19,5 +19,7 @@ sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
 
 def ended() -> None:
     """Have the collector work from now on, and leave alone what is there already."""
+    if sys.modules["pydantic.v1"] is None:
+        del sys.modules["pydantic.v1"]
     gc.freeze()
     gc.enable()

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Path, Request, Security
@@ -22,7 +21,7 @@ from api.preconditions import IfMatch, Key, key_of, listed, versions_of
 from api.progress import ProgressService
 from api.service import ORDER_ID, OrderService, terms
 from orders.contracts import Terms
-from orders.errors import DependencyUnavailable, InvalidSetting
+from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.model import Origin
@@ -73,8 +72,6 @@ class Services:
         database = Database(database_settings)
         telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
-        if webhooks.stripe_secrets and find_spec("stripe") is None:
-            raise InvalidSetting("STRIPE_WEBHOOK_SECRETS: needs pip install 'order-lifecycle[stripe]'")
         cursors = Cursors.of(settings.cursor_secret, database_settings.url)
         return cls.of(client, database, policy, settings.timeout, webhooks, cursors, settings.max_waiting)
 

@@ -58,8 +58,9 @@ class Function:
         try:
             return self._mangum(event, context)
         finally:
-            self._loop.run_until_complete(_settled())
-            self._flush(context)
+            end = time.monotonic() + min(self._settings.flush_timeout.total_seconds(), _left(context) - MARGIN)
+            self._loop.run_until_complete(_settled(end))
+            self._flush(end)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         event, (asked, root) = scope["aws.event"], mended(scope, self._settings.base_path)
@@ -75,12 +76,11 @@ class Function:
         left = min(left, _left(context)) - self._settings.flush_timeout.total_seconds()
         return time.monotonic() + left - GRACE - MARGIN
 
-    def _flush(self, context: Any) -> None:
+    def _flush(self, end: float) -> None:
         """Send what there is to tell; but not again at once where that took too long: a later event brings it along."""
         if time.monotonic() < self._next_flush:
             return
-        bound = min(self._settings.flush_timeout.total_seconds(), _left(context) - MARGIN)
-        if not self._telemetry.flush(max(0.0, bound)):
+        if not self._telemetry.flush(max(0.0, end - time.monotonic())):
             logger.warning("the collector does not take in time what there is to tell: see OTEL_EXPORTER_OTLP_ENDPOINT")
             self._next_flush = time.monotonic() + PAUSE
 
@@ -101,14 +101,18 @@ class Invoked:
         marks = {"faas.trigger": "http", "faas.invocation_id": scope["aws.context"].aws_request_id}
         get_current_span().set_attributes({**marks, "faas.coldstart": self._is_cold})
         self._is_cold = False
-        await self._app({**scope, "root_path": scope["state"]["root_path"]}, receive, send)
+        root = scope["state"]["root_path"]
+        await self._app({**scope, "root_path": root, "path": root + scope["path"]}, receive, send)
 
 
 def _left(context: Any) -> float:
     return float(context.get_remaining_time_in_millis()) / 1000
 
 
-async def _settled() -> None:
-    """Let what was cancelled with the answer come to its end now, and not beside another event."""
-    if leaving := [task for task in asyncio.all_tasks() if task.cancelling()]:
-        await asyncio.wait(leaving, timeout=MARGIN)
+async def _settled(end: float) -> None:
+    """Let what goes on beside the answer come to its end, where it does so soon: now, and not beside another event.
+
+    That is what was cancelled, and an issuer's keys that are asked for anew.
+    """
+    if going_on := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(going_on, timeout=max(0.0, end - time.monotonic()))

@@ -54,8 +54,10 @@ def vouched(event: Event) -> dict[str, Any] | None:
     An HTTP API writes a list as the text ``[one two]``; a REST API has such claims from Amazon Cognito only.
     """
     authorizer = event["requestContext"].get("authorizer") or {}
-    claims = (authorizer.get("jwt") or {}).get("claims") or authorizer.get("claims")
-    return {name: _unfolded(claim) for name, claim in claims.items()} if claims else None
+    of_jwt = authorizer.get("jwt")
+    claims = of_jwt.get("claims") if isinstance(of_jwt, dict) else authorizer.get("claims")
+    # What an authorizer of somebody's own calls so may be anything.
+    return {name: _unfolded(claim) for name, claim in claims.items()} if isinstance(claims, dict) else None
 
 
 def asked_at(event: Event) -> float | None:

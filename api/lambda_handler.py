@@ -43,10 +43,8 @@ class Environment:
     """What Lambda calls: the API, as soon as its settings are to be had."""
 
     def __init__(self) -> None:
-        set_up_logging(SERVICE)
         self._request_id: str | None = None
-        logging.getLogger().handlers[0].addFilter(self._stamp)
-        self._settings = load(LambdaSettings)
+        self._read_own_settings()
         self._loop = asyncio.new_event_loop()
         self._function: Function | None = None
         try:
@@ -79,6 +77,7 @@ class Environment:
         """
         if self._settings.secret:
             _set(_known(secret_of(self._settings.secret)))
+            self._read_own_settings()
         _set(DEFAULTS)
         telemetry = Telemetry.start(SERVICE, _sent(load(TelemetrySettings)))
         gatekeeper = Gatekeeper(load(AuthSettings).for_function())
@@ -86,6 +85,12 @@ class Environment:
         services = self._loop.run_until_complete(Services.from_settings(settings, telemetry))
         app = create_app(settings, services, gatekeeper, telemetry)
         return Function(app, self._settings, self._loop, telemetry)
+
+    def _read_own_settings(self) -> None:
+        """Read what has to be known before a secret can be fetched; and again, since it may be in that."""
+        set_up_logging(SERVICE)
+        logging.getLogger().handlers[0].addFilter(self._stamp)
+        self._settings = load(LambdaSettings)
 
     def _stamp(self, record: logging.LogRecord) -> bool:
         record.aws_request_id = self._request_id

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import unexpected
 from api.problems import TRACE_HEADER, problem
-from api.tracing import PROBES, order_in, path_of, without_values
+from api.tracing import PROBES, order_in, own_path, path_of, without_values
 from orders.deadline import Deadline, within
 from orders.telemetry.context import context_of
 
@@ -53,7 +53,7 @@ class Traced:
                 # Orders are personal: nobody in between is to keep them, unless a route knows better.
                 headers.setdefault("Cache-Control", "no-store")
                 # Without what is asked for: it may name a customer.
-                level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+                level = logging.DEBUG if own_path(scope) in PROBES else logging.INFO
                 took = 1000 * (time.monotonic() - begun)
                 said = (scope["method"], path_of(scope), message["status"], took)
                 about = {"order_id": order_in(asked)}

@@ -8,6 +8,7 @@ import logging
 import math
 import time
 import urllib.request
+from collections.abc import Coroutine
 from contextvars import Context
 from datetime import timedelta
 from typing import Any
@@ -75,6 +76,8 @@ class IssuerKeys:
 
     One request is under way at a time. Keys are asked for anew after half of ``refresh``, and until its end nobody who
     has a key that is known waits for that. While the issuer is away the keys that it had last go on serving.
+
+    Times are by the wall clock, since the monotonic one may stand still while a process is frozen.
     """
 
     def __init__(self, url: str, refresh: timedelta, cooldown: timedelta) -> None:
@@ -90,7 +93,7 @@ class IssuerKeys:
         Raises:
             IssuerUnavailable: it has never said which it has.
         """
-        name, now = (kid, algorithm), time.monotonic()
+        name, now = (kid, algorithm), time.time()
         is_known = self._known is not None and name in self._known
         is_idle = self._fetching is None or self._fetching.done()
         if is_idle and now >= (self._due if is_known else self._earliest):
@@ -105,17 +108,31 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_TIMEOUT.total_seconds()):
-                self._known = _usable(await asyncio.to_thread(_download, self._url))
+            self._known = _usable(await _in_time(asyncio.to_thread(_download, self._url)))
         except Exception as error:  # whatever the issuer answers, it must not lock out those whose keys are known
             stays = "no token can be checked" if self._known is None else "the keys that it had last go on serving"
             logger.warning("AUTH_JWKS_URL gives no keys (%s: %s): %s", type(error).__name__, error, stays)
-            self._due = self._earliest = time.monotonic() + self._cooldown
+            self._due = self._earliest = time.time() + self._cooldown
             self._expiry = math.inf
         else:
-            now = time.monotonic()
+            now = time.time()
             self._earliest = now + self._cooldown
             self._due, self._expiry = now + self._refresh / 2, now + self._refresh
+
+
+async def _in_time(downloading: Coroutine[Any, Any, Any]) -> Any:
+    """Return what is downloaded within the time for it; or what has come meanwhile, if the process was frozen so long.
+
+    Raises:
+        TimeoutError: it has not come.
+    """
+    # `asyncio.timeout` would throw away what is there when both are noticed at once.
+    under_way = asyncio.ensure_future(downloading)
+    await asyncio.wait({under_way}, timeout=FETCH_TIMEOUT.total_seconds())
+    if not under_way.done():
+        under_way.cancel()
+        raise TimeoutError
+    return under_way.result()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -47,12 +47,18 @@ def without_values(span: Span, scope: MutableMapping[str, Any]) -> None:
 
 def path_of(scope: MutableMapping[str, Any]) -> str:
     """Give the path of a request without what is neither of ours, a word in lower case, nor an order's id."""
-    return "/".join(map(_ours, scope["path"].split("/")))
+    return "/".join(map(_ours, own_path(scope).split("/")))
+
+
+def own_path(scope: MutableMapping[str, Any]) -> str:
+    """Give the path of a request as the routes have it, without what addresses have before it (ASGI, ``root_path``)."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def order_in(scope: MutableMapping[str, Any]) -> str | None:
     """Give the id of the order that the path names, if it can be one."""
-    found = _ORDER.search(scope["path"])
+    found = _ORDER.search(own_path(scope))
     return found[0] if found else None
 
 

@@ -16,11 +16,14 @@ PACKAGES = {
     "uvicorn": "a server: events come from AWS's runtime",
 }
 """What is not even installed."""
+# These go along with what they are for.
+LICENSES = r"\.dist-info/(licenses/|LICEN[CS]E|NOTICE|COPYING)"
 FILES = {
     r"(cli|migrations|workers)/|api/__main__\.py": "processes of their own",
     r"bin/": "commands",
     r".+/(tests|testing)/|anyio/(pytest_plugin|_backends/_trio)": "for tests",
-    r".+\.(c|h|lock|md|proto|pxd|pyi|pyx|rs|toml)$|.+/py\.typed$|pydantic/(v1/)?mypy": "for compilers and checkers",
+    rf"(?!.+{LICENSES}).+\.(c|h|lock|md|proto|pxd|pyi|pyx|rs|toml)$": "for compilers and readers",
+    r".+/py\.typed$|pydantic/(v1/)?mypy": "for type checkers",
     r"temporalio/bridge/sdk-core/": "the source of Temporal's native part",
     r"temporalio/contrib/(?!__init__|opentelemetry/|pydantic\.)": "Temporal with libraries that are not ours",
     r"cffi/": "a compiler: cryptography needs no more than `_cffi_backend`",
@@ -28,7 +31,7 @@ FILES = {
     r"sqlalchemy/dialects/(mssql|mysql|oracle|sqlite)/": "other databases",
     r"botocore/data/(?!secretsmanager/)[^/]+/": "services of AWS that are not asked",
     r"botocore/data/.+/examples": "documentation of AWS",
-    r"[^/]+\.dist-info/(?!METADATA$|entry_points\.txt$|licenses/)": "for installers: names, plugins and licences stay",
+    rf"(?!.+{LICENSES})[^/]+\.dist-info/(?!METADATA$|entry_points\.txt$)": "for installers: names and plugins stay",
 }
 """What is not kept of what is installed: how paths begin, as regular expressions."""
 

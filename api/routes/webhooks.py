@@ -16,7 +16,7 @@ from api.exact_json import ExactJsonRoute
 from api.problems import responses
 from api.schemas import Heard
 from api.service import ORDER_ID
-from api.signatures import verify, verify_stripe
+from api.signatures import verify
 from orders.model import CARRIER, Origin
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -47,7 +47,7 @@ async def carrier(
     if not webhooks.carrier_secrets:
         raise HTTPException(404, "carriers are not heard here: CARRIER_WEBHOOK_SECRETS is not set")
     raw = await request.body()
-    verify(raw, signature, webhooks.carrier_secrets, webhooks.tolerance)
+    verify("Webhook-Signature", signature, raw, webhooks.carrier_secrets, webhooks.tolerance)
     body = _parse(CarrierEventBody, await _json(request))
     if not ORDER_ID.fullmatch(body.shipment.rpartition(":")[0]):
         raise UnknownOrder(body.shipment)
@@ -73,7 +73,7 @@ async def payments(
     if not webhooks.stripe_secrets:
         raise HTTPException(404, "payment providers are not heard here: STRIPE_WEBHOOK_SECRETS is not set")
     raw = await request.body()
-    verify_stripe(raw, signature, webhooks.stripe_secrets, webhooks.tolerance)
+    verify("Stripe-Signature", signature, raw, webhooks.stripe_secrets, webhooks.tolerance)
     body = _parse(StripeEventBody, await _json(request))
     order_id = body.order_id or (await orders.paid_by(body.payment) if body.payment else None)
     if order_id is None or not ORDER_ID.fullmatch(order_id):

@@ -52,19 +52,19 @@ class Bridge:
 
     def drain(self) -> None:
         """Empty it now."""
-        with self._lock:
-            for update in self._buffer.retrieve_updates():
-                self._recorder(update.metric)(update.value, update.attributes)
+        try:
+            with self._lock:
+                for update in self._buffer.retrieve_updates():
+                    self._recorder(update.metric)(update.value, update.attributes)
+        except BaseException as error:
+            # The SDK's Rust panics, which is no Exception, at what its buffer had no room for.
+            logger.warning("metrics of Temporal's SDK were lost: %s", error)
 
     def _run(self) -> None:
         is_last = False
         while not is_last:
             is_last = self._stopped.wait(RHYTHM)
-            try:
-                self.drain()
-            except BaseException as error:
-                # The SDK's Rust panics, which is no Exception, at what its buffer had no room for.
-                logger.warning("metrics of Temporal's SDK were lost: %s", error)
+            self.drain()
 
     def _recorder(self, metric: BufferedMetric) -> Recorder:
         found = self._recorders.get(metric.name)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from api.tokens import MAX_KEYS
+from api import tokens
+from api.tokens import MAX_KEYS, IssuerKeys
 from tests.api.conftest import Asking, bearer, look_up
 from tests.examples import body
 from tests.issuer import Issuer, private_jwk, public_jwk, token
@@ -145,3 +149,23 @@ async def test_a_key_that_is_too_short_to_be_safe_is_not_believed(asking: Asking
     with pytest.warns(match="1024 bits"):
         shown = token("short")
     assert (await look_up(asking(), shown)).status_code == 401
+
+
+def test_keys_that_came_while_a_process_was_frozen_count(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "FETCH_TIMEOUT", timedelta(seconds=0.3))
+    keys = IssuerKeys(issuer.url, refresh=timedelta(seconds=0.2), cooldown=timedelta(0))
+
+    async def is_known() -> bool:
+        # Whoever has a key that is known does not wait for a newer one.
+        return await keys.get("rsa", "RS256") is not None
+
+    with closing(asyncio.new_event_loop()) as loop:
+        assert loop.run_until_complete(is_known())
+        issuer.keys = [public_jwk("ec")]
+        time.sleep(0.12)
+        assert loop.run_until_complete(is_known())
+        loop.run_until_complete(asyncio.sleep(0.01))
+        # Frozen: the answer comes, and the time for it passes, while nobody looks.
+        time.sleep(0.5)
+        loop.run_until_complete(asyncio.sleep(0.05))
+        assert not loop.run_until_complete(is_known())

@@ -17,7 +17,7 @@ import stripe
 from pydantic import SecretStr
 
 from api.dependencies import Services
-from api.signatures import sign, verify_stripe
+from api.signatures import sign, verify
 from orders.errors import Forged
 from orders.policy import Policy
 from orders.settings import WebhookSettings, load
@@ -174,12 +174,25 @@ async def test_a_signature_that_is_none_is_refused(api: Api, signature: str) -> 
 def test_a_tolerance_below_a_second_is_not_none() -> None:
     old = signed_by_stripe(stripe_event(None), age=60)
     with pytest.raises(Forged):
-        verify_stripe(
-            old["content"].encode(),
+        verify(
+            "Stripe-Signature",
             old["headers"]["Stripe-Signature"],
+            old["content"].encode(),
             [SecretStr(STRIPE_SECRET)],
             timedelta(seconds=0.5),
         )
+
+
+async def test_while_one_secret_takes_the_place_of_another_stripe_signs_by_both(api: Api) -> None:
+    sent = signed_by_stripe(stripe_event(None))
+    at, good = sent["headers"]["Stripe-Signature"].split(",")
+    header = f"{at},v1={'0' * 64},{good},v0={'1' * 64}"
+    answer = await api.http.post("/webhooks/payments", content=sent["content"], headers={"Stripe-Signature": header})
+    assert answer.status_code == 200
+    twice = await api.http.post(
+        "/webhooks/payments", content=sent["content"], headers={"Stripe-Signature": f"{header},t=1"}
+    )
+    assert twice.status_code == 403
 
 
 async def test_news_of_stripe_about_an_order_that_is_not_here_are_let_be(api: Api) -> None:

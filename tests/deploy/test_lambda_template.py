@@ -87,6 +87,10 @@ def test_a_parameter_that_is_wrong_missing_or_unknown_is_found() -> None:
         ({"AuthJwksUrl": ""}, "AuthJwksUrl is needed unless GatewayAuthorizer=instead"),
         ({"CertificateArn": ""}, "CertificateArn is needed with DomainName"),
         ({"DomainName": "", "BasePath": "shop"}, "BasePath is below a DomainName"),
+        (
+            {"OtlpEndpoint": "http://collector:4318", "OtlpCidr": ""},
+            "OtlpCidr is needed with an OtlpEndpoint but http://localhost:4318",
+        ),
     ],
 )
 def test_parameters_that_do_not_go_together_are_refused_before_anything_is_made(
@@ -264,8 +268,9 @@ def test_the_handler_is_there_and_the_zip_of_each_environment_is_of_a_known_kind
 
 def test_the_gateway_asks_for_tokens_where_the_api_does() -> None:
     described = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
+    # HEAD goes where GET does, and what is neither is for the API to refuse.
     free = {
-        f"{method.upper()} {path}"
+        f"{'ANY' if method == 'get' else method.upper()} {path}"
         for path, operations in described.items()
         for method, operation in operations.items()
         if not operation.get("security")
@@ -274,8 +279,8 @@ def test_the_gateway_asks_for_tokens_where_the_api_does() -> None:
     opened = {key for key, route in routes.items() if route["AuthorizationType"] == "NONE"}
     assert {re.sub(r"^(POST /webhooks)/\w+$", r"\1/{partner}", key) for key in free} == opened - {
         "OPTIONS /{proxy+}",
-        "GET /openapi.json",
-        "GET /docs",
+        "ANY /openapi.json",
+        "ANY /docs",
     }
     assert {key for key, route in routes.items() if route.get("AuthorizerId") == "<Authorizer>"} == {
         "$default",

@@ -63,31 +63,31 @@ def left(function: Function, gateway: Gateway = HttpApi(), seconds: float = 900,
 
 
 def test_a_request_is_over_before_the_gateway_gives_up(make: Callable[..., Function]) -> None:
-    assert left(make(until_the_latest)) == pytest.approx(27.5, abs=0.2)
-    assert left(make(until_the_latest), LoadBalancer(is_multi_value=True)) == pytest.approx(27.5, abs=0.2)
-    assert left(make(until_the_latest, LAMBDA_GATEWAY_TIMEOUT="10")) == pytest.approx(8.5, abs=0.2)
+    assert left(make(until_the_latest)) == pytest.approx(27.5, abs=0.6)
+    assert left(make(until_the_latest), LoadBalancer(is_multi_value=True)) == pytest.approx(27.5, abs=0.6)
+    assert left(make(until_the_latest, LAMBDA_GATEWAY_TIMEOUT="10")) == pytest.approx(8.5, abs=0.6)
 
 
 def test_a_request_is_over_before_the_functions_own_time_is(make: Callable[..., Function]) -> None:
-    assert left(make(until_the_latest), seconds=5) == pytest.approx(3.5, abs=0.2)
+    assert left(make(until_the_latest), seconds=5) == pytest.approx(3.5, abs=0.6)
 
 
 def test_the_time_in_which_the_environment_started_is_the_gateways_too(make: Callable[..., Function]) -> None:
-    assert left(make(until_the_latest), age=4) == pytest.approx(23.5, abs=0.2)
+    assert left(make(until_the_latest), age=4) == pytest.approx(23.5, abs=0.6)
 
 
 def test_an_event_of_long_ago_is_one_that_is_tried_out(make: Callable[..., Function]) -> None:
-    assert left(make(until_the_latest), age=86400) == pytest.approx(27.5, abs=0.2)
+    assert left(make(until_the_latest), age=86400) == pytest.approx(27.5, abs=0.6)
 
 
 def test_what_is_told_is_sent_before_the_answer_is_given_also_when_there_is_none(make: Callable[..., Function]) -> None:
     collector = Collector()
     function = make(until_the_latest, collector)
     left(function)
-    assert collector.bounds == [1.0]
+    assert collector.bounds == [pytest.approx(1, abs=0.1)]
     with pytest.raises(RuntimeError):
         function({"no": "request"}, context())
-    assert collector.bounds == [1.0, 1.0]
+    assert collector.bounds == [pytest.approx(1, abs=0.1)] * 2
 
 
 def test_it_waits_for_that_no_longer_than_the_function_has(make: Callable[..., Function]) -> None:
@@ -132,6 +132,22 @@ def test_what_was_cancelled_with_an_answer_is_at_its_end_before_the_next_event(m
     assert ended == [True]
 
 
+@pytest.mark.parametrize(("takes", "is_done"), [(0.05, True), (60.0, False)])
+def test_what_goes_on_beside_an_answer_is_waited_for_as_long_as_what_is_told(
+    make: Callable[..., Function], takes: float, is_done: bool
+) -> None:
+    going_on = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        going_on.append(asyncio.create_task(asyncio.sleep(takes)))
+        await JSONResponse({})(scope, receive, send)
+
+    begun = time.monotonic()
+    make(app, LAMBDA_FLUSH_TIMEOUT="0.3")(HttpApi().event(Asked("GET", "/orders")), context())
+    assert going_on[0].done() is is_done
+    assert time.monotonic() - begun < 2
+
+
 def test_two_environments_in_one_thread_have_each_their_own_event_loop(make: Callable[..., Function]) -> None:
     loops = []
 
@@ -151,7 +167,7 @@ def test_an_environment_may_be_asked_by_another_thread_than_made_it(make: Callab
     thread = threading.Thread(target=lambda: found.append(left(function)))
     thread.start()
     thread.join(10)
-    assert found == [pytest.approx(27.5, abs=0.2)]
+    assert found == [pytest.approx(27.5, abs=0.6)]
 
 
 def test_mangum_logs_no_paths(make: Callable[..., Function], caplog: pytest.LogCaptureFixture) -> None:

@@ -10,12 +10,14 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from api.function import Function, Invoked
 from api.gateway import XRAY_VARIABLE, asked_at, vouched
+from api.tracing import own_path
 from orders.settings import LambdaSettings, load
 from tests.function.answers import Answer
 from tests.function.events import GATEWAYS, Asked, FunctionUrl, Gateway, HttpApi, LoadBalancer, RestApi
@@ -32,7 +34,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive)
     asked = {
         "method": request.method,
-        "path": scope["path"],
+        "path": own_path(scope),
         "root": scope["root_path"],
         "query": request.query_params.multi_items(),
         "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
@@ -120,6 +122,20 @@ def test_so_it_is_where_an_http_api_has_taken_it_off_already() -> None:
         assert (found["path"], found["root"]) == ("/orders", "/shop")
 
 
+@pytest.mark.parametrize("name", ["orders", "stats"])
+def test_an_address_may_begin_as_one_of_our_paths_does(name: str) -> None:
+    for gateway, settings in ((HttpApi(name), {}), (FunctionUrl(), {"LAMBDA_BASE_PATH": f"/{name}"})):
+        app = FastAPI()
+        app.add_api_route(f"/{name}", lambda: "found")
+        for function in function_of(app, **settings):
+            path = f"{settings.get('LAMBDA_BASE_PATH', '')}/{name}"
+            assert answer(function, gateway, Asked("GET", path)).body == b'"found"'
+
+
+def test_the_url_of_a_function_is_decoded_once(function: Function) -> None:
+    assert heard(function, FunctionUrl(), Asked("GET", "/orders/%2541"))["path"] == "/orders/%41"
+
+
 @pytest.mark.parametrize("kind", ["rest-api", "http-api-1.0", "load-balancer"])
 def test_a_header_that_comes_twice_is_two(function: Function, kind: str) -> None:
     twice = (("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Accept", "text/html"))
@@ -186,7 +202,19 @@ def test_what_an_authorizer_has_read_is_handed_on(gateway: Gateway) -> None:
     assert vouched(gateway.event(Asked("GET", "/orders"))) is None
 
 
-@pytest.mark.parametrize("authorizer", [None, {}, {"lambda": {"sub": "x"}}, {"principalId": "x"}, {"iam": {}}])
+@pytest.mark.parametrize(
+    "authorizer",
+    [
+        None,
+        {},
+        {"lambda": {"sub": "x"}},
+        {"principalId": "x"},
+        {"iam": {}},
+        {"claims": "sub=x"},
+        {"jwt": "x"},
+        {"jwt": {}},
+    ],
+)
 def test_authorizers_of_another_kind_vouch_for_nobody(authorizer: Any) -> None:
     assert vouched({"requestContext": {"authorizer": authorizer}}) is None
 

@@ -33,6 +33,12 @@ def test_each_rule_leaves_something_out(pattern: str, paths: list[str]) -> None:
     assert any(re.match(pattern, path) for path in paths)
 
 
+def test_every_licence_stays(paths: list[str]) -> None:
+    licences = [path for path in paths if re.search(r"\.dist-info/.*(LICEN[CS]E|NOTICE|COPYING)", path)]
+    assert len(licences) > 30
+    assert [path for path in licences if why(path)] == []
+
+
 def test_why_a_file_is_left_out_is_told() -> None:
     assert why("sqlalchemy/dialects/mysql/base.py") == "other databases"
     assert why("sqlalchemy/dialects/postgresql/base.py") is None
