@@ -95,12 +95,6 @@ def database_token(host: str, port: int, user: str) -> str:
     return str(request.url).removeprefix("https://")
 
 
-def forget() -> None:
-    """Begin anew, in another environment: for tests."""
-    _session.cache_clear()
-    _secrets.cache_clear()
-
-
 def _region() -> str:
     # The second is the only one that botocore reads; Lambda sets both.
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):

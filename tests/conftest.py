@@ -17,7 +17,6 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from cli.embedded import program
-from orders import aws
 from orders.ledger.engine import Database
 from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
@@ -34,7 +33,7 @@ from orders.telemetry import Telemetry
 from orders.telemetry.tracing import Tracing
 from orders.temporal import connect
 from tests.function.doors import CONTAINER, DOORS, is_function, open_door
-from tests.secrets_manager import SecretsManager, served
+from tests.secrets_manager import SecretsManager, forget_clients, served
 from tests.servers import TEMPLATE, Servers, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -177,7 +176,7 @@ def served_secrets() -> Iterator[tuple[SecretsManager, str]]:
     """One for all, so that its client, whose making takes its time, is made once."""
     with served(manager := SecretsManager()) as url:
         yield manager, url
-        aws.forget()
+        forget_clients()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from orders import aws
+
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders-AbCdEf"
 
 
@@ -69,3 +71,9 @@ def served(manager: SecretsManager) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def forget_clients() -> None:
+    """Begin anew, as a process does that has another environment."""
+    aws._session.cache_clear()
+    aws._secrets.cache_clear()

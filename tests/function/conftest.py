@@ -154,8 +154,8 @@ def make_environment(
 
 @pytest.fixture(scope="session")
 def environment(make_environment: Callable[..., Environment]) -> Environment:
-    """One that is warm after the first event."""
-    return make_environment()
+    """One that is warm after the first event, and tells all that there is to tell."""
+    return make_environment(OTEL_METRICS_EXPORTER="otlp")
 
 
 @pytest.fixture(scope="session")

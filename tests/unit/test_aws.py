@@ -12,19 +12,18 @@ import pytest
 from botocore.session import get_session
 
 from cli.embedded import free_port
-from orders import aws
 from orders.aws import database_token, secret_of
 from orders.errors import DependencyUnavailable, InvalidSetting
 from tests.logged import logged
-from tests.secrets_manager import ARN, SecretsManager
+from tests.secrets_manager import ARN, SecretsManager, forget_clients
 
 
 @pytest.fixture
 def anew() -> Iterator[None]:
     """What is known of AWS is that of another environment."""
-    aws.forget()
+    forget_clients()
     yield
-    aws.forget()
+    forget_clients()
 
 
 def test_a_secret_is_its_values_by_their_names(secrets_manager: SecretsManager) -> None:
