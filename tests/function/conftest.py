@@ -59,6 +59,7 @@ class Collector:
     """What the environments tell, and the way on which they do."""
 
     spans: list[Span]
+    metrics: set[str]
     relay: Relay
 
     async def until(self, trace_id: str, name: str) -> Span:
@@ -81,18 +82,23 @@ def marks_of(span: Span) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 async def collector() -> AsyncIterator[Collector]:
-    port, spans = free_port(), list[Span]()
+    port, spans, metrics = free_port(), list[Span](), set[str]()
 
-    async def keep(receiver: OtelTapHttpProtobufReceiver) -> None:
+    async def keep_spans(receiver: OtelTapHttpProtobufReceiver) -> None:
         async for span in receiver.stream_traces():
             spans.append(span)
 
+    async def keep_metrics(receiver: OtelTapHttpProtobufReceiver) -> None:
+        async for metric in receiver.stream_metrics():
+            metrics.add(metric.name)
+
     async with OtelTapHttpProtobufReceiver(OtelTapHttpProtobufReceiverSettings(port)) as receiver:
-        keeping = asyncio.create_task(keep(receiver))
+        keeping = [asyncio.create_task(keep(receiver)) for keep in (keep_spans, keep_metrics)]
         relay = Relay(lambda: socket.create_connection(("127.0.0.1", port)))
-        yield Collector(spans, relay)
+        yield Collector(spans, metrics, relay)
         relay.close()
-        keeping.cancel()
+        for each in keeping:
+            each.cancel()
 
 
 @pytest.fixture(scope="session")

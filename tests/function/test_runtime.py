@@ -22,6 +22,7 @@ from tests.function.runtime_api import Failed, new_trace_header
 from tests.spans import PLACED, Node, context_of, trace_of, tree_of
 
 KINDS = pytest.mark.parametrize("gateway", GATEWAYS)
+METRICS = {"http.server.request.duration", "db.client.connection.count", "temporal_request_latency"}
 WARM = 60
 """How many invocations one environment has to bear without growing."""
 
@@ -67,9 +68,14 @@ async def test_what_there_is_to_tell_is_sent_before_the_environment_is_frozen(
     trace_id, headers = traced()
     async with through(environment) as http:
         await http.get(f"/orders/{new_id()}", headers=headers)
+        # Of all that are asked Temporal is one.
+        await http.get("/readyz")
     environment.freeze()
     try:
         span = await collector.until(trace_id, "GET /orders/{order_id}")
+        async with asyncio.timeout(5):
+            while not collector.metrics >= METRICS:  # noqa: ASYNC110 - the collector says nothing by itself
+                await asyncio.sleep(0.01)
     finally:
         environment.thaw()
     assert marks_of(span)["http.response.status_code"] == 404
