@@ -105,8 +105,10 @@ class Gatekeeper:
 
     def _vouched(self, claims: Claims | None) -> Claims:
         """Return what the gateway vouches for, as far as the settings leave that to it."""
-        if not claims or not isinstance(claims.get("sub"), str):
+        if not claims:
             raise Unauthenticated("the gateway names nobody: a JWT authorizer has to stand in front of this")
+        if not isinstance(claims.get("sub"), str):
+            raise Unauthenticated("the token that the gateway has let in has no subject")
         if self._settings.issuer and claims.get("iss") != self._settings.issuer:
             raise Unauthenticated("the token is of another issuer")
         # An access token of Amazon Cognito has no audience, but the client that it was made for.

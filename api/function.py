@@ -16,7 +16,7 @@ from mangum import Mangum
 from opentelemetry.trace import get_current_span
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.gateway import TEXT, Http, asked_at, mended, vouched
+from api.gateway import TEXT, Balancer, Http, asked_at, mended, vouched
 from api.middleware import GRACE
 from orders.settings import LambdaSettings
 from orders.telemetry import OFF, Telemetry
@@ -45,7 +45,7 @@ class Function:
             app.add_middleware(Invoked)
         # Mangum takes the loop that the thread has, and makes one where there is none.
         asyncio.set_event_loop(loop)
-        self._mangum = Mangum(self._ask, lifespan="off", custom_handlers=[Http], text_mime_types=TEXT)
+        self._mangum = Mangum(self._ask, lifespan="off", custom_handlers=[Balancer, Http], text_mime_types=TEXT)
         self._next_flush = 0.0
 
     def __call__(self, event: Event, context: Any) -> Answer:

@@ -7,16 +7,19 @@ from the load balancer".
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from mangum.handlers import HTTPGateway
+from mangum.handlers import ALB, HTTPGateway
+from mangum.handlers.alb import transform_headers
 from mangum.types import Response, Scope
 
 Event = Mapping[str, Any]
 Headers = Sequence[Sequence[bytes]]
+_HEADERS = ("headers", "multiValueHeaders")
 TEXT = ["text/", "application/json", "application/problem+json"]
 """Types of bodies that go out as they are. Others go out in Base64, which a REST API does not undo unless told so."""
 XRAY_HEADER = b"x-amzn-trace-id"
@@ -35,6 +38,20 @@ class Http(HTTPGateway):
         return answer
 
 
+class Balancer(ALB):
+    """A request to an Application Load Balancer, which hands on any ``Host``."""
+
+    @property
+    def scope(self) -> Scope:
+        """What ASGI wants to know of it; Mangum would fail at a host that is an address of IPv6, or none."""
+        try:
+            return super().scope
+        except ValueError:
+            safe = {**self.event, **{name: _without_host(self.event[name]) for name in _HEADERS if name in self.event}}
+            scope = ALB(safe, self.context, self.config).scope
+            return {**scope, "aws.event": self.event, "headers": [list(each) for each in transform_headers(self.event)]}
+
+
 def mended(scope: Scope, base_path: str) -> tuple[Scope, str]:
     """Give what Mangum has made of an event with our own path, every header by itself, and the trace that goes on.
 
@@ -45,7 +62,7 @@ def mended(scope: Scope, base_path: str) -> tuple[Scope, str]:
     # The URL of a function gives one that is decoded already beside this one.
     path, root = _path_in(unquote(event["rawPath"]) if _is_of_url(event) else scope["path"], event, base_path)
     headers = [*_headers_of(event)] or scope["headers"]
-    return {**scope, "path": path, "headers": [*headers, *_continued(headers)]}, root
+    return {**scope, "path": path, "headers": [*headers, *_measured(headers, event), *_continued(headers)]}, root
 
 
 def vouched(event: Event) -> dict[str, Any] | None:
@@ -101,6 +118,18 @@ def _headers_of(event: Event) -> Iterator[tuple[bytes, bytes]]:
     for name, values in (event.get("multiValueHeaders") or {}).items():
         for value in values:
             yield name.lower().encode(), value.encode()
+
+
+def _without_host(headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in headers.items() if name.lower() not in ("host", "x-forwarded-port")}
+
+
+def _measured(headers: Headers, event: Event) -> Iterator[tuple[bytes, bytes]]:
+    """Give the length of the body, where nobody has: by that one knows that there is one (RFC 9112, section 6)."""
+    body = event.get("body") or ""
+    if body and not any(bytes(name) == b"content-length" for name, _ in headers):
+        size = len(base64.b64decode(body)) if event.get("isBase64Encoded") else len(body.encode())
+        yield b"content-length", str(size).encode()
 
 
 def _unfolded(claim: Any) -> Any:

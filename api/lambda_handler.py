@@ -26,7 +26,18 @@ from api.problems import RETRY_AFTER, problem
 from orders.aws import secret_of
 from orders.errors import DependencyUnavailable, InvalidSetting
 from orders.logs import set_up_logging
-from orders.settings import CONCERNS, ApiSettings, AuthSettings, LambdaSettings, TelemetrySettings, load
+from orders.settings import (
+    CONCERNS,
+    ApiSettings,
+    AuthSettings,
+    DatabaseSettings,
+    LambdaSettings,
+    LifecycleSettings,
+    TelemetrySettings,
+    TemporalSettings,
+    WebhookSettings,
+    load,
+)
 from orders.telemetry import Telemetry
 
 DEFAULTS = {
@@ -75,13 +86,24 @@ class Environment:
             InvalidSetting: a setting can't be used.
             DependencyUnavailable: the settings that are secret can't be had.
         """
-        if self._settings.secret:
-            _set(_known(secret_of(self._settings.secret)))
-            self._read_own_settings()
+        added = _set(_known(secret_of(self._settings.secret)) if self._settings.secret else {})
+        try:
+            return self._put_together()
+        except InvalidSetting:
+            # It may be mended there, and then is not to be overruled by what was wrong.
+            for name in added:
+                del os.environ[name]
+            raise
+
+    def _put_together(self) -> Function:
+        self._read_own_settings()
         _set(DEFAULTS)
-        telemetry = Telemetry.start(SERVICE, _sent(load(TelemetrySettings)))
+        # All are looked at before anything is made that lasts.
+        for concern in (TemporalSettings, DatabaseSettings, LifecycleSettings, WebhookSettings):
+            load(concern)
+        settings, told = load(ApiSettings), _sent(load(TelemetrySettings))
         gatekeeper = Gatekeeper(load(AuthSettings).for_function())
-        settings = load(ApiSettings)
+        telemetry = Telemetry.start(SERVICE, told)
         services = self._loop.run_until_complete(Services.from_settings(settings, telemetry))
         app = create_app(settings, services, gatekeeper, telemetry)
         return Function(app, self._settings, self._loop, telemetry)
@@ -120,9 +142,12 @@ def _sent(settings: TelemetrySettings) -> TelemetrySettings:
     return settings
 
 
-def _set(values: dict[str, str]) -> None:
-    # In the environment, since OpenTelemetry's SDK reads some there. An empty variable is none.
-    os.environ.update({name: value for name, value in values.items() if not os.environ.get(name)})
+def _set(values: dict[str, str]) -> list[str]:
+    """Set what is not set, and return which; in the environment, since OpenTelemetry's SDK reads some there."""
+    # An empty variable is none.
+    missing = [name for name in values if not os.environ.get(name)]
+    os.environ.update({name: values[name] for name in missing})
+    return missing
 
 
 async def _unavailable(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from infra.kind import ROOT
 
@@ -23,26 +25,47 @@ FUNCTION = ZIPS / "function.zip"
 """The zip that the template names."""
 
 
+ARCHITECTURES = ("arm64", "x86_64")
+
+
 class Unusable(Exception):
     """Something is missing that is needed; the text is one line that says what to do."""
 
 
 def environments(config: Path = TEMPLATES / "samconfig.toml") -> dict[str, dict[str, str]]:
-    """Read the parameters of each environment, by their names."""
-    read = tomllib.loads(config.read_text())
-    given = {name: value["deploy"]["parameters"] for name, value in read.items() if isinstance(value, dict)}
-    return {
-        name: dict(each.split("=", 1) for each in value.get("parameter_overrides", ())) for name, value in given.items()
-    }
+    """Read the parameters of each environment, by their names.
+
+    Raises:
+        Unusable: it is not TOML, or a parameter has no value.
+    """
+    try:
+        read = tomllib.loads(config.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise Unusable(f"infra/lambda/{config.name}: {error}") from error
+    return {name: dict(_given(name, value)) for name, value in read.items() if isinstance(value, dict)}
+
+
+def _given(environment: str, read: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in read.get("deploy", {}).get("parameters", {}).get("parameter_overrides", ()):
+        name, _, value = each.partition("=")
+        if name != name.strip() or not value:
+            raise Unusable(f"infra/lambda/samconfig.toml: {environment}: write {each!r} as NAME=VALUE, without blanks")
+        yield name, value
 
 
 def zip_for(parameters: dict[str, str], folder: Path = ZIPS) -> Path:
     """Find the zip of the runtime and the architecture.
 
     Raises:
-        Unusable: it was not built.
+        Unusable: it was not built, or nothing says which it is.
     """
+    for name in ("Runtime", "Architecture"):
+        if name not in parameters:
+            raise Unusable(f"infra/lambda/samconfig.toml: {name} is missing: it says which zip to take")
     runtime, architecture = parameters["Runtime"], parameters["Architecture"]
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise Unusable(f"infra/lambda/samconfig.toml: Architecture={architecture}: choose from {known}")
     found = folder / f"order-lifecycle-api-{runtime}-{architecture}.zip"
     if not found.exists():
         raise Unusable(f"{found.name} is not in dist/lambda: run make lambda-zip, in an environment of {runtime}")
@@ -60,25 +83,28 @@ def marked(built: Path, parameters: dict[str, str], to: Path = FUNCTION) -> None
         zipped.comment = hashlib.sha256(b"\0".join(told)).hexdigest().encode()
 
 
-def main() -> int:
-    """Deploy, and return ``sam``'s exit code."""
+def deploy(name: str) -> int:
+    """Deploy an environment, and return ``sam``'s exit code.
+
+    Raises:
+        Unusable: something is missing that is needed.
+    """
     known = environments()
-    name = " ".join(sys.argv[1:])
     if name not in known:
-        print(
-            f"{name or 'nothing'} is not in infra/lambda/samconfig.toml: choose from {', '.join(known)}",
-            file=sys.stderr,
-        )
-        return 2
+        raise Unusable(f"TO={name}: choose from {', '.join(known)}, which infra/lambda/samconfig.toml has")
     if not (sam := shutil.which("sam")):
-        print("sam is not installed: pipx install aws-sam-cli", file=sys.stderr)
-        return 2
+        raise Unusable("sam is not installed: pipx install aws-sam-cli")
+    marked(zip_for(known[name]), known[name])
+    return subprocess.run([sam, "deploy", "--config-env", name], cwd=TEMPLATES, check=False).returncode
+
+
+def main() -> int:
+    """Deploy, and return the exit code."""
     try:
-        marked(zip_for(known[name]), known[name])
+        return deploy(" ".join(sys.argv[1:]))
     except Unusable as error:
         print(error, file=sys.stderr)
         return 2
-    return subprocess.run([sam, "deploy", "--config-env", name], cwd=TEMPLATES, check=False).returncode
 
 
 if __name__ == "__main__":

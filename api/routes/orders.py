@@ -88,7 +88,7 @@ async def get(
 
 
 def _links(request: Request, cursor: str | None) -> Iterator[str]:
-    path = request.url_for(list_orders.__name__).path
+    path = f"{request.scope.get('root_path', '')}/orders"
     filters = [each for each in request.query_params.multi_items() if each[0] != "cursor"]
     yield f'<{path}?{urlencode(filters)}>; rel="first"'
     if cursor:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from orders.settings.base import Positive, Settings
 
 
 def _is_prefix(path: str) -> str:
-    if path and (not path.startswith("/") or path.endswith("/")):
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
         raise ValueError("write it as /shop: with a slash before it and none behind")
     return path
 
@@ -43,3 +45,11 @@ class LambdaSettings(Settings):
         description="how long an answer may wait until its spans and metrics are sent: behind it the function is "
         "frozen",
     )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        most = self.gateway_timeout.total_seconds() / 2
+        if self.flush_timeout.total_seconds() > most:
+            left = f"leaves a request less than half of LAMBDA_GATEWAY_TIMEOUT: set {most:g} or less"
+            raise PydanticCustomError("LAMBDA_FLUSH_TIMEOUT", left)
+        return self

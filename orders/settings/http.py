@@ -129,7 +129,10 @@ class AuthSettings(Settings):
         """
         if self.mode == "gateway":
             raise InvalidSetting("AUTH_MODE: gateway is for AWS Lambda, whose gateways say whom they know: set jwt")
-        return self._closed(host)
+        if not (host and _is_loopback(host)):
+            unknown = "behind a server whose address API_HOST does not say"
+            self._refuse_anybody(f"with API_HOST={host}" if host else unknown)
+        return self
 
     def for_function(self) -> Self:
         """Return these settings if an API behind a gateway of AWS can have them.
@@ -137,15 +140,14 @@ class AuthSettings(Settings):
         Raises:
             InvalidSetting: anybody could do anything.
         """
-        return self._closed(None)
+        self._refuse_anybody("behind AWS's gateways")
+        return self
 
-    def _closed(self, host: str | None) -> Self:
-        if self.mode == "none" and not self.none_i_mean_it and not (host and _is_loopback(host)):
-            where = f"with API_HOST={host}" if host else "behind a server whose address API_HOST does not say"
+    def _refuse_anybody(self, where: str) -> None:
+        if self.mode == "none" and not self.none_i_mean_it:
             raise InvalidSetting(
                 f"AUTH_MODE: none lets anybody do anything {where}: set jwt, or AUTH_NONE_I_MEAN_IT=true as well"
             )
-        return self
 
 
 class WebhookSettings(Settings):

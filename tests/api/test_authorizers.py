@@ -85,7 +85,7 @@ async def test_they_may_do_what_their_scopes_allow_and_no_more(ask: Callable[[Au
         ({"iss": "https://another.example/"}, "of another issuer"),
         ({"aud": "another"}, "for another audience"),
         ({"aud": "another", "client_id": AUDIENCE}, "for another audience"),
-        ({"sub": None}, "names nobody"),
+        ({"sub": None}, "has no subject"),
         ({"sub": "system"}, "not one that can be put on record"),
     ],
 )

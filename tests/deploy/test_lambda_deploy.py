@@ -60,5 +60,32 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
-        "staging is not in infra/lambda/samconfig.toml: choose from dev, prod\n",
+        "TO=staging: choose from dev, prod, which infra/lambda/samconfig.toml has\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ('[dev.deploy.parameters]\nparameter_overrides = ["VpcId"]', "dev: write 'VpcId' as NAME=VALUE"),
+        ('[dev.deploy.parameters]\nparameter_overrides = ["VpcId = vpc-1"]', "write 'VpcId = vpc-1' as NAME=VALUE"),
+        ("[dev.deploy.parameters", r"samconfig.toml: Expected"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_refused_with_what_to_write(tmp_path: Path, written: str, reason: str) -> None:
+    config = tmp_path / "samconfig.toml"
+    config.write_text(written)
+    with pytest.raises(Unusable, match=reason):
+        environments(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"Architecture": "arm64"}, "Runtime is missing"),
+        ({"Runtime": "python3.13", "Architecture": "x86"}, "Architecture=x86: choose from arm64, x86_64"),
+    ],
+)
+def test_parameters_that_name_no_zip_are_refused(given: dict[str, str], reason: str) -> None:
+    with pytest.raises(Unusable, match=reason):
+        zip_for(given)

@@ -101,12 +101,17 @@ async def test_settings_that_can_not_be_had_are_said_to_be_away_and_had_later(
         async with through(environment) as http:
             away = await http.post("/webhooks/carrier", **signed(news))
             manager.refusals = []
-            manager.put(CARRIER_WEBHOOK_SECRETS=",".join(CARRIER_SECRETS))
+            manager.put(ORDER_MAX_TOTAL="much")
+            with pytest.raises(Failed, match="InvalidSetting: ORDER_MAX_TOTAL"):
+                await http.get("/healthz")
+            manager.put(ORDER_MAX_TOTAL="500", LOG_LEVEL="DEBUG", CARRIER_WEBHOOK_SECRETS=",".join(CARRIER_SECRETS))
+            assert (await http.get("/healthz")).status_code == 200
             there = await http.post("/webhooks/carrier", **signed(news))
     assert (away.status_code, away.headers["Content-Type"]) == (503, "application/problem+json")
     assert int(away.headers["Retry-After"]) > 0
     assert (there.status_code, there.json()["type"]) == (404, "urn:order-lifecycle:problem:not-found"), there.text
     assert "not started yet: Secrets Manager" in environment.said
+    assert "GET /healthz: 200" in environment.said, "what the log is to tell was in the secret"
 
 
 async def test_a_setting_that_can_not_be_used_fails_the_start_until_it_is_mended(

@@ -150,6 +150,22 @@ def test_what_is_no_text_comes_byte_by_byte(function: Function, gateway: Gateway
         assert bytes.fromhex(heard(function, gateway, asked)["body"]) == asked.body
 
 
+@pytest.mark.parametrize("host", ["[2001:db8::1]:8080", "::1", "x:", "x:80:90", "x:abc"])
+@pytest.mark.parametrize("is_multi_value", [True, False])
+def test_a_load_balancer_s_client_may_name_any_host(function: Function, host: str, is_multi_value: bool) -> None:
+    asked = Asked("GET", "/orders", headers=(("Host", host), ("X-One", "1")))
+    found = heard(function, LoadBalancer(is_multi_value=is_multi_value), asked)
+    assert {("host", host), ("x-one", "1")} <= {(name, value) for name, value in found["headers"]}
+
+
+@pytest.mark.parametrize(("body", "length"), [("é".encode(), ["2"]), (b"\xff\x00", ["2"]), (b"", [])])
+def test_the_length_of_a_body_is_known_where_the_gateway_does_not_tell(
+    function: Function, body: bytes, length: list[str]
+) -> None:
+    found = heard(function, FunctionUrl(), Asked("POST", "/orders", body=body))
+    assert [value for name, value in found["headers"] if name == "content-length"] == length
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_without_a_body_is_given_no_type(status: int) -> None:
     for function in function_of(Response(status_code=status, headers={"ETag": '"7"'})):
