@@ -16,7 +16,7 @@ from starlette.routing import compile_path
 from api.auth import Forbidden, IssuerUnavailable, Unauthenticated
 from api.problems import RETRY_AFTER, problem, problem_of_status
 from api.schemas import FieldProblem
-from api.tracing import path_of
+from api.tracing import own_path, path_of
 from orders import deadline
 from orders.errors import DependencyUnavailable, Forged, OrderError, Overloaded, Refused
 from orders.telemetry.failures import record
@@ -120,12 +120,12 @@ def _methods(request: Request) -> set[str]:
 
 async def _forged(request: Request, error: Exception) -> JSONResponse:
     # Not in an order's trail: who can't sign must not be able to write there.
-    logger.warning("%s %s was refused: %s", request.method, request.url.path, error)
+    logger.warning("%s %s was refused: %s", request.method, own_path(request.scope), error)
     return problem(request, "forged", str(error))
 
 
 async def _overloaded(request: Request, error: Exception) -> JSONResponse:
-    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    logger.warning("%s %s: %s", request.method, own_path(request.scope), error)
     return problem(request, "overloaded", f"{error}; {_what_now(request)}", headers=RETRY_AFTER)
 
 
@@ -147,7 +147,7 @@ async def _issuer_unavailable(request: Request, error: Exception) -> JSONRespons
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DependencyUnavailable)
-    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    logger.warning("%s %s: %s", request.method, own_path(request.scope), error)
     if deadline.is_over():
         return problem(request, "timeout", f"{error.name} gave no answer in time; {_what_now(request)}")
     detail = f"{error.name} can't be reached now; {_what_now(request)}"

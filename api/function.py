@@ -47,6 +47,7 @@ class Function:
         asyncio.set_event_loop(loop)
         self._mangum = Mangum(self._ask, lifespan="off", custom_handlers=[Balancer, Http], text_mime_types=TEXT)
         self._next_flush = 0.0
+        self._late: set[asyncio.Task[Any]] = set()
 
     def __call__(self, event: Event, context: Any) -> Answer:
         """Answer an event.
@@ -58,8 +59,9 @@ class Function:
         try:
             return self._mangum(event, context)
         finally:
-            end = time.monotonic() + min(self._settings.flush_timeout.total_seconds(), _left(context) - MARGIN)
-            self._loop.run_until_complete(_settled(end))
+            patience = max(0.0, min(self._settings.flush_timeout.total_seconds(), _left(context) - MARGIN))
+            end = time.monotonic() + patience
+            self._loop.run_until_complete(self._settle(patience / 2))
             self._flush(end)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,11 +78,20 @@ class Function:
         left = min(left, _left(context)) - self._settings.flush_timeout.total_seconds()
         return time.monotonic() + left - GRACE - MARGIN
 
+    async def _settle(self, patience: float) -> None:
+        """Let what goes on beside the answer come to its end, where it does so soon: now, and not beside another event.
+
+        That is what was cancelled, and an issuer's keys that are asked for anew. None is waited for twice.
+        """
+        if going_on := asyncio.all_tasks() - {asyncio.current_task()} - self._late:
+            await asyncio.wait(going_on, timeout=patience)
+        self._late = {task for task in self._late | going_on if not task.done()}
+
     def _flush(self, end: float) -> None:
         """Send what there is to tell; but not again at once where that took too long: a later event brings it along."""
         if time.monotonic() < self._next_flush:
             return
-        if not self._telemetry.flush(max(0.0, end - time.monotonic())):
+        if not self._telemetry.flush(end - time.monotonic()):
             logger.warning("the collector does not take in time what there is to tell: see OTEL_EXPORTER_OTLP_ENDPOINT")
             self._next_flush = time.monotonic() + PAUSE
 
@@ -107,12 +118,3 @@ class Invoked:
 
 def _left(context: Any) -> float:
     return float(context.get_remaining_time_in_millis()) / 1000
-
-
-async def _settled(end: float) -> None:
-    """Let what goes on beside the answer come to its end, where it does so soon: now, and not beside another event.
-
-    That is what was cancelled, and an issuer's keys that are asked for anew.
-    """
-    if going_on := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(going_on, timeout=max(0.0, end - time.monotonic()))

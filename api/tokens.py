@@ -8,7 +8,7 @@ import logging
 import math
 import time
 import urllib.request
-from collections.abc import Coroutine
+from collections.abc import Callable
 from contextvars import Context
 from datetime import timedelta
 from typing import Any
@@ -108,7 +108,7 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            self._known = _usable(await _in_time(asyncio.to_thread(_download, self._url)))
+            self._known = _usable(await _in_time(_download, self._url))
         except Exception as error:  # whatever the issuer answers, it must not lock out those whose keys are known
             stays = "no token can be checked" if self._known is None else "the keys that it had last go on serving"
             logger.warning("AUTH_JWKS_URL gives no keys (%s: %s): %s", type(error).__name__, error, stays)
@@ -120,14 +120,14 @@ class IssuerKeys:
             self._due, self._expiry = now + self._refresh / 2, now + self._refresh
 
 
-async def _in_time(downloading: Coroutine[Any, Any, Any]) -> Any:
+async def _in_time(download: Callable[[str], Any], url: str) -> Any:
     """Return what is downloaded within the time for it; or what has come meanwhile, if the process was frozen so long.
 
     Raises:
         TimeoutError: it has not come.
     """
     # `asyncio.timeout` would throw away what is there when both are noticed at once.
-    under_way = asyncio.ensure_future(downloading)
+    under_way = asyncio.get_running_loop().run_in_executor(None, download, url)
     await asyncio.wait({under_way}, timeout=FETCH_TIMEOUT.total_seconds())
     if not under_way.done():
         under_way.cancel()
