@@ -49,6 +49,7 @@ first, is_collecting, kept = [name for name in sys.modules if sys.modules[name]]
 context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: 30000)
 statuses = [handler(event, context)["statusCode"] for event in json.load(sys.stdin)]
 later = [name for name in sys.modules if sys.modules[name] and name not in first]
+import pydantic.v1
 print(json.dumps({"first": first, "later": later, "statuses": statuses, "is_collecting": is_collecting, "kept": kept}))
 """
 
@@ -82,6 +83,10 @@ def test_the_first_requests_load_nothing_more(started: dict[str, Any]) -> None:
     # Neither PostgreSQL nor Temporal is there, which is told when all has been loaded that asks them.
     assert started["statuses"] == [503, 503]
     assert started["later"] == []
+
+
+def test_what_was_kept_from_being_loaded_can_be_loaded_by_others(started: dict[str, Any]) -> None:
+    assert "pydantic.v1" not in started["first"]
 
 
 def test_the_garbage_collector_works_once_it_has_started_and_leaves_alone_what_was_there(
