@@ -162,10 +162,12 @@ def test_keys_that_came_while_a_process_was_frozen_count(issuer: Issuer, monkeyp
     with closing(asyncio.new_event_loop()) as loop:
         assert loop.run_until_complete(is_known())
         issuer.keys = [public_jwk("ec")]
+        issuer.delay.clear()
         time.sleep(0.12)
         assert loop.run_until_complete(is_known())
         loop.run_until_complete(asyncio.sleep(0.01))
         # Frozen: the answer comes, and the time for it passes, while nobody looks.
+        issuer.delay.set()
         time.sleep(0.5)
         loop.run_until_complete(asyncio.sleep(0.05))
         assert not loop.run_until_complete(is_known())
