@@ -78,7 +78,7 @@ class Gatekeeper:
         self._settings = settings
         self.is_open = settings.mode == "none"
         if settings.mode == "jwt":
-            from api.tokens import Tokens  # noqa: PLC0415 - 30 ms that only those pay who check tokens themselves
+            from api.tokens import Tokens  # noqa: PLC0415 - 100 ms that only those pay who check tokens themselves
 
             self._tokens = Tokens(settings, cooldown)
 

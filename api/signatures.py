@@ -20,7 +20,8 @@ def verify(name: str, header: str | None, body: bytes, secrets: Sequence[SecretS
     """Let pass what one of the secrets has signed: HMAC-SHA256 (RFC 2104) over time, a dot, and the body.
 
     ``t=1767225600,v1=5257a8…`` is the form of Stripe's header; its own may have signatures by several keys, while one
-    takes the place of another, and of other kinds (its manual, "Verify webhook signatures manually").
+    takes the place of another, and of other kinds (its manual, "Verify webhook signatures manually"). ``name``
+    is what the header is called.
 
     Raises:
         Forged: it was not, or longer ago than ``tolerance`` (or as much in the future).

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import struct
 
-MAGIC = b"\x7fELF\x02\x01"
-"""How a library begins, with 64 bits and the little end first: those of x86_64 and arm64."""
 MACHINES = {"x86_64": 62, "arm64": 183}
 """The processors as AWS Lambda names them, and as ELF does (``e_machine``)."""
+# With 64 bits and the little end first, as both have it.
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 

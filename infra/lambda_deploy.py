@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infra.kind import ROOT
+from infra.elf import MACHINES
+from infra.kind import ROOT, Failed
 
 TEMPLATES = ROOT / "infra" / "lambda"
 ZIPS = ROOT / "dist" / "lambda"
@@ -25,23 +26,16 @@ FUNCTION = ZIPS / "function.zip"
 """The zip that the template names."""
 
 
-ARCHITECTURES = ("arm64", "x86_64")
-
-
-class Unusable(Exception):
-    """Something is missing that is needed; the text is one line that says what to do."""
-
-
 def environments(config: Path = TEMPLATES / "samconfig.toml") -> dict[str, dict[str, str]]:
     """Read the parameters of each environment, by their names.
 
     Raises:
-        Unusable: it is not TOML, or a parameter has no value.
+        Failed: it is not TOML, or a parameter has no value.
     """
     try:
         read = tomllib.loads(config.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise Unusable(f"infra/lambda/{config.name}: {error}") from error
+        raise Failed(f"infra/lambda/{config.name}: {error}") from error
     return {name: dict(_given(name, value)) for name, value in read.items() if isinstance(value, dict)}
 
 
@@ -49,7 +43,7 @@ def _given(environment: str, read: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for each in read.get("deploy", {}).get("parameters", {}).get("parameter_overrides", ()):
         name, _, value = each.partition("=")
         if name != name.strip() or not value:
-            raise Unusable(f"infra/lambda/samconfig.toml: {environment}: write {each!r} as NAME=VALUE, without blanks")
+            raise Failed(f"infra/lambda/samconfig.toml: {environment}: write {each!r} as NAME=VALUE, without blanks")
         yield name, value
 
 
@@ -57,18 +51,18 @@ def zip_for(parameters: dict[str, str], folder: Path = ZIPS) -> Path:
     """Find the zip of the runtime and the architecture.
 
     Raises:
-        Unusable: it was not built, or nothing says which it is.
+        Failed: it was not built, or nothing says which it is.
     """
     for name in ("Runtime", "Architecture"):
         if name not in parameters:
-            raise Unusable(f"infra/lambda/samconfig.toml: {name} is missing: it says which zip to take")
+            raise Failed(f"infra/lambda/samconfig.toml: {name} is missing: it says which zip to take")
     runtime, architecture = parameters["Runtime"], parameters["Architecture"]
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise Unusable(f"infra/lambda/samconfig.toml: Architecture={architecture}: choose from {known}")
+    if architecture not in MACHINES:
+        known = ", ".join(MACHINES)
+        raise Failed(f"infra/lambda/samconfig.toml: Architecture={architecture}: choose from {known}")
     found = folder / f"order-lifecycle-api-{runtime}-{architecture}.zip"
     if not found.exists():
-        raise Unusable(f"{found.name} is not in dist/lambda: run make lambda-zip, in an environment of {runtime}")
+        raise Failed(f"{found.name} is not in dist/lambda: run make lambda-zip, in an environment of {runtime}")
     return found
 
 
@@ -87,13 +81,13 @@ def deploy(name: str) -> int:
     """Deploy an environment, and return ``sam``'s exit code.
 
     Raises:
-        Unusable: something is missing that is needed.
+        Failed: something is missing that is needed.
     """
     known = environments()
     if name not in known:
-        raise Unusable(f"TO={name}: choose from {', '.join(known)}, which infra/lambda/samconfig.toml has")
+        raise Failed(f"TO={name}: choose from {', '.join(known)}, which infra/lambda/samconfig.toml has")
     if not (sam := shutil.which("sam")):
-        raise Unusable("sam is not installed: pipx install aws-sam-cli")
+        raise Failed("sam is not installed: pipx install aws-sam-cli")
     marked(zip_for(known[name]), known[name])
     return subprocess.run([sam, "deploy", "--config-env", name], cwd=TEMPLATES, check=False).returncode
 
@@ -102,7 +96,7 @@ def main() -> int:
     """Deploy, and return the exit code."""
     try:
         return deploy(" ".join(sys.argv[1:]))
-    except Unusable as error:
+    except Failed as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -85,7 +85,7 @@ def build(architecture: str, output: Path, wheel: Path) -> Archive:
         folder = Path(name) / "task"
         _install(architecture, folder)
         _leave_out(folder)
-        # Sources would take as much room again; of others' modules a stack trace names file, line and function without
+        # Sources would take as much room again. Of others' modules a stack trace names file, line and function without.
         _compile(folder, folder, "-b")
         for source in folder.rglob("*.py"):
             source.unlink()

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from importlib.metadata import files
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infra import elf, lambda_zip
 from infra.fetched import CACHE, once
 from orders.settings import TemporalSettings
+from tests.api.conftest import bearer
 from tests.examples import body
+from tests.function.conftest import Collector, through
 from tests.function.environments import HANDLER, ROOT, Environment
-from tests.function.events import Asked, HttpApi
 from tests.issuer import AUDIENCE, ISSUER, issuer_of_tokens, token
+from tests.secrets_manager import ARN, SecretsManager, served
 
 LARGEST = {"x86_64": 72, "arm64": 68}
 """How much, in MB, an archive may have, unpacked."""
@@ -34,7 +32,7 @@ SOURCES = ("api", "cli", "infra", "migrations", "orders", "requirements", "worke
 WRITTEN_ON = ("LICENSE", "README.md", "pyproject.toml")
 OF_RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
 """What AWS has there: requirements/runtime.txt."""
-UNUSED = ("opentelemetry.exporter.prometheus", "prometheus_client", "stripe")
+UNUSED = ("opentelemetry.exporter.prometheus", "prometheus_client")
 """What is imported only where a function never comes, or is not there in the container either."""
 CHECKED_BY_NOBODY = (1).to_bytes(4, "little")
 """What a compiled module says of its source: that it is known by its hash, and not to be looked at (PEP 552)."""
@@ -171,41 +169,6 @@ def imported(tree: ast.AST) -> Iterator[str]:
         yield from imported(node)
 
 
-class Elsewhere:
-    """Secrets Manager with one secret, and a collector that takes what it gets."""
-
-    def __init__(self, secret: Mapping[str, str]) -> None:
-        self.asked: set[str] = set()
-        handler = type(
-            "Handler", (_Handler,), {"elsewhere": self, "secret": json.dumps({"SecretString": json.dumps(secret)})}
-        )
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    elsewhere: Elsewhere
-    secret: str
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        asked = self.headers.get("X-Amz-Target", self.path)
-        self.elsewhere.asked.add(asked)
-        answer = b"" if asked == self.path else self.secret.encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: Any) -> None:
-        """Write nothing."""
-
-
 class Bare(Environment):
     """An environment in which Python finds what is in the archive, AWS's runtime, and nothing else."""
 
@@ -222,10 +185,11 @@ class Bare(Environment):
 
 @pytest.fixture
 def environment(
-    task: Path, tmp_path: Path, database_url: str, temporal_settings: TemporalSettings
-) -> Iterator[tuple[Bare, Elsewhere]]:
-    elsewhere = Elsewhere({"API_CURSOR_SECRET": "a secret for the cursors of lists", "DATABASE_URL": database_url})
-    with issuer_of_tokens() as issuer:
+    task: Path, tmp_path: Path, database_url: str, temporal_settings: TemporalSettings, collector: Collector
+) -> Iterator[Bare]:
+    manager = SecretsManager()
+    manager.put(API_CURSOR_SECRET="a secret for the cursors of lists", DATABASE_URL=database_url)
+    with issuer_of_tokens() as issuer, served(manager) as url:
         found = Bare(
             tmp_path,
             task,
@@ -233,37 +197,41 @@ def environment(
             AUTH_ISSUER=ISSUER,
             AUTH_AUDIENCE=AUDIENCE,
             AUTH_JWKS_URL=issuer.url,
-            AWS_ENDPOINT_URL_SECRETS_MANAGER=elsewhere.url,
-            OTEL_EXPORTER_OTLP_ENDPOINT=elsewhere.url,
-            SETTINGS_SECRET_ARN="orders",
+            AWS_ENDPOINT_URL_SECRETS_MANAGER=url,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.relay.port}",
+            SETTINGS_SECRET_ARN=ARN,
             TEMPORAL_ADDRESS=temporal_settings.address,
             TEMPORAL_NAMESPACE=f"{temporal_settings.namespace}-idle",
         )
         try:
-            yield found, elsewhere
+            yield found
         finally:
             found.close()
-            elsewhere.stop()
 
 
-def test_it_answers_with_nothing_beside_it_but_awss_runtime(environment: tuple[Bare, Elsewhere], task: Path) -> None:
-    bare, elsewhere = environment
-    before = sorted(task.rglob("*"))
+def there(task: Path) -> list[Path]:
+    return sorted(task.rglob("*"))
 
-    def ask(method: str, path: str, content: bytes = b"") -> dict[str, Any]:
-        headers = (("Authorization", f"Bearer {token()}"), ("Content-Type", "application/json"))
-        asked = Asked(method, path, headers=headers, body=content)
-        answer = HttpApi().answer(bare.invoke(HttpApi().event(asked)), asked)
-        assert answer.status in (200, 201), f"{answer.body!r}\n{bare.said}"
-        found: dict[str, Any] = json.loads(answer.body)
-        return found
 
-    placed = ask("POST", "/orders", json.dumps(body()).encode())
-    assert ask("GET", f"/orders/{placed['id']}")["id"] == placed["id"]
-    assert ask("GET", "/orders")["data"] is not None
-    assert elsewhere.asked == {"secretsmanager.GetSecretValue", "/v1/traces", "/v1/metrics"}
+async def test_it_answers_with_nothing_beside_it_but_awss_runtime(
+    environment: Bare, task: Path, collector: Collector
+) -> None:
+    before = there(task)
+    collector.metrics.clear()
+    async with through(environment) as http:
+        trace_id, sent = "5f" * 16, bearer(token())
+        placed = await http.post(
+            "/orders", json=body(), headers={**sent, "traceparent": f"00-{trace_id}-{'1' * 16}-01"}
+        )
+        assert placed.status_code == 201, f"{placed.text}\n{environment.said}"
+        found = await http.get(f"/orders/{placed.json()['id']}", headers=sent)
+        assert found.json()["id"] == placed.json()["id"]
+        assert (await http.get("/orders", headers=sent)).status_code == 200
+    # The database was in the secret, without which there is no order.
+    await collector.until(trace_id, "POST /orders")
+    assert collector.metrics
     # Each module was compiled before.
-    assert sorted(task.rglob("*")) == before
+    assert there(task) == before
 
 
 def test_why_packages_cant_be_had_is_told_in_one_line(
