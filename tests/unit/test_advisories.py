@@ -73,7 +73,7 @@ def test_a_vulnerability_is_told_with_the_versions_that_mend_it_and_the_locks_to
     ]
 
 
-@pytest.mark.parametrize("answer", [Answer(200, NOTHING), Answer(404, NOTHING), Answer.LOST])
+@pytest.mark.parametrize("answer", [Answer(200, NOTHING), Answer.LOST])
 def test_where_nobody_knows_of_vulnerabilities_nothing_fails_and_that_nothing_was_checked_is_said(
     answer: Answer,
     locks: Path,
