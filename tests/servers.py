@@ -39,6 +39,7 @@ USES = (
     "probed",
     "function",
     "audited",
+    "guarded",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256
