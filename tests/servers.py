@@ -38,6 +38,8 @@ USES = (
     "counted",
     "probed",
     "function",
+    "audited",
+    "guarded",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256

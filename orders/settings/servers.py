@@ -146,7 +146,7 @@ class DatabaseSettings(Settings):
         alias="DATABASE_POOLER",
         description="`transaction`: DATABASE_URL is that of a pooler which lends a connection of the server's for a "
         "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, and nothing is "
-        "set for a session; what limits a statement is the role's (`alter role … set statement_timeout`)",
+        "set for a session; what limits it is the role's (docs/database.md)",
     )
     auth: Literal["password", "iam", "secret"] = Field(
         "password",
@@ -171,7 +171,8 @@ class DatabaseSettings(Settings):
     timeout: Positive = Field(
         timedelta(seconds=5),
         alias="DATABASE_TIMEOUT",
-        description="longest wait for a connection or a statement",
+        description="longest wait for a connection or a statement; for a lock PostgreSQL lets it wait four fifths of "
+        "that, and a migration half of it, and it ends a transaction of which nothing is heard for so long",
     )
     ssl_mode: Annotated[
         Literal["disable", "require", "verify-ca", "verify-full"], BeforeValidator(_without_falling_back)
