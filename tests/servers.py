@@ -37,6 +37,8 @@ USES = (
     "told",
     "counted",
     "probed",
+    "upgraded",
+    "replaced",
     "function",
 )
 """What each test process has namespaces for, besides its main one."""
