@@ -79,7 +79,7 @@ class Shop:
 
     async def make_current(self, version: str) -> None:
         """Let a version have what begins from now on, and the orders that are under way."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await asyncio.gather(*(self._make_current(deployment(queue), version) for queue in QUEUES))
 
     async def place(self, policy: Policy) -> WorkflowHandle[OrderWorkflow, OrderStatus]:
@@ -99,7 +99,7 @@ class Shop:
         )
 
     async def until(self, order: WorkflowHandle[OrderWorkflow, OrderStatus], status: OrderStatus) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await order.query(OrderWorkflow.progress)).status is not status:  # noqa: ASYNC110 - asked over the network
                 await asyncio.sleep(0.05)
 

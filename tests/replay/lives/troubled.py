@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from orders.errors import PartnerMisuse, PartnerUnavailable
 from orders.model import ShipmentStatus
 from orders.workflows.order import OrderWorkflow
 from tests.replay.lives.cancelled import being_packed
-from tests.replay.lives.life import begun, life
+from tests.replay.lives.life import SHORTLY, begun, life
 from tests.workflows.conftest import (
     A_LONG_WAY,
     APPROVE,
@@ -73,6 +74,18 @@ async def completed_after_the_capture_was_stuck(shop: Shop) -> None:
     await shop.place(policy=replace(ON_DISPATCH, partners=QUICKLY_STUCK))
     await shop.until("stuck")
     shop.payments.at_capture.open()
+
+
+@life
+async def completed_after_the_carrier_did_not_say_where_the_parcel_was(shop: Shop) -> None:
+    shop.carrier.delivers_after, shop.carrier.look_again_after = 1, SHORTLY
+    shop.carrier.away = AWAY
+    await shop.place(policy=IMPATIENT)
+    async with asyncio.timeout(20):
+        while not shop.carrier.asked_where:  # noqa: ASYNC110 - asked by another task
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
+    shop.carrier.away = None
 
 
 @life
