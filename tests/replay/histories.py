@@ -46,8 +46,9 @@ def this_release() -> str:
 
 
 def releases() -> list[str]:
-    """Name the releases of which there are histories."""
-    return sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
+    """Name the releases of which there are histories, the newest last."""
+    names = [folder.name for folder in FOLDER.iterdir() if folder.is_dir()]
+    return sorted(names, key=lambda name: [int(number) for number in name.split(".")])
 
 
 def of(release: str, lives: str = "*") -> Iterator[Saved]:

@@ -103,5 +103,5 @@ async def test_a_change_that_is_patched_leaves_what_is_under_way_as_it_is(
 def test_what_workers_have_and_take_is_what_was_kept() -> None:
     assert fingerprints.of_workers(WORK_OF) == fingerprints.WORKERS.read_text(), (
         "a running order, another process or a release that is live may still want what is gone: "
-        "docs/architecture.md, “Changing a workflow”; then `python -m tests.replay --fingerprints`"
+        "docs/releases.md, “Changing a workflow”; then `python -m tests.replay --fingerprints`"
     )
