@@ -20,7 +20,7 @@ ENDS = ("cancelled", "completed", "expired", "failed", "rejected", "terminated")
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("release", histories.releases())
-async def test_todays_workflows_decide_in_a_release_s_histories_as_they_did(
+async def test_todays_workflows_decide_in_saved_histories_as_they_did(
     release: str, end: str, telemetry: Telemetry
 ) -> None:
     given = list(histories.of(release, f"{end}*"))
