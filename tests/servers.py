@@ -37,6 +37,8 @@ USES = (
     "told",
     "counted",
     "probed",
+    "upgraded",
+    "replaced",
     "function",
     "audited",
     "guarded",

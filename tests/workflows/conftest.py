@@ -42,6 +42,7 @@ from orders.policy import CaptureMode, Patience, Policy, ReviewMode
 from orders.settings import TemporalSettings
 from orders.temporal import connect
 from orders.workflows.order import OrderWorkflow
+from orders.workflows.refusal import RefusalWorkflow
 from orders.workflows.shipping import ShippingWorkflow
 from tests.examples import DETAILS, new_id
 from tests.fakes import FakeCarrier, FakeLedger, FakePayments, FakeWarehouse
@@ -168,14 +169,15 @@ class Shop:
         client = self.environment.client
         shipping = ShippingActivities(self.warehouse, self.carrier)
         payments = PaymentActivities(self.payments)
+        ledger = LedgerActivities(self.ledger)
         return [
             Worker(
                 client,
                 task_queue=ORDERS_QUEUE,
-                workflows=[OrderWorkflow],
+                workflows=[OrderWorkflow, RefusalWorkflow],
                 workflow_runner=SANDBOX,
                 interceptors=self.interceptors,
-                activities=[LedgerActivities(self.ledger).record],
+                activities=[ledger.record, ledger.record_refusal],
                 activity_executor=ThreadPoolExecutor(2),
             ),
             Worker(
