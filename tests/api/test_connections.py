@@ -138,8 +138,8 @@ LIES = {
     "a length of thousands of digits": (POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}", [400]),
     "a length that is too long": (POST + b"Content-Length: 50\r\n\r\n{}", [504]),
     "a length that is too short": (POST + ENDS + b"Content-Length: 1\r\n\r\n{}" + HEALTH, [400]),
-    "more than is taken": (POST + b"Content-Length: 300000\r\n\r\n" + b" " * 300_000, [413]),
-    "more chunks than are taken": (POST + CHUNKED + b"\r\n493e0\r\n" + b" " * 300_000, [413]),
+    "more than is taken": (POST + b"Content-Length: 400000\r\n\r\n" + b" " * 300_000, [413]),
+    "more chunks than are taken": (POST + CHUNKED + b"\r\n60000\r\n" + b" " * 300_000, [413]),
     "a chunk of any size": (POST + CHUNKED + b"\r\n" + b"F" * 20 + b"\r\n{}\r\n0\r\n\r\n", [504]),
     "the end of a line in a value": (HEALTH[:-2] + b"X-Key: a\rSet-Cookie: b\r\n\r\n", [400]),
     "NUL in a value": (HEALTH[:-2] + b"X-Key: a\x00b\r\n\r\n", [400]),
@@ -171,4 +171,4 @@ def test_what_is_no_proper_request_is_refused_and_hides_no_other(port: Port) -> 
     with ThreadPoolExecutor(8) as pool:
         found = dict(zip(LIES, pool.map(lambda each: answers(port, each[0]), LIES.values()), strict=True))
     assert found == {name: expected for name, (_, expected) in LIES.items()}
-    assert answers(port, HEALTH) == [200]
+    assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
