@@ -34,12 +34,6 @@ class Connection(H11Protocol):
         super().data_received(data)
         self._watch()
 
-    def on_response_complete(self) -> None:
-        """Go on with the next request; what is left of the body of this one has to come, too."""
-        super().on_response_complete()
-        if self.cycle.more_body:
-            self._watch()
-
     def pause_writing(self) -> None:
         """Wait for the client to read."""
         super().pause_writing()
@@ -57,7 +51,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Have the time run while no request is being answered, however much of one comes."""
+        """Have the time run while no request is being answered, however much comes of one, or is left of the last."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._coming.stop()
         elif not self.transport.is_closing():

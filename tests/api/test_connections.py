@@ -57,9 +57,10 @@ def connected(port: Port, sent: bytes = b"") -> socket.socket:
 
 
 def answers(port: Port, sent: bytes) -> list[int]:
-    """The statuses of all answers to what is sent, up to the end of the connection."""
+    """The statuses of all answers to what is sent, until the connection ends or nothing comes any more."""
     received = b""
-    with connected(port, sent) as connection, suppress(ConnectionResetError):
+    with connected(port, sent) as connection, suppress(ConnectionResetError, TimeoutError):
+        connection.settimeout(4 * TIME)
         while part := connection.recv(65536):
             received += part
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
