@@ -99,15 +99,12 @@ def test_who_sends_too_slowly_is_given_up(port: Port) -> None:
 def test_three_hundred_who_send_nothing_more_keep_nobody_else_from_being_served(port: Port) -> None:
     beginnings = [first for name, (first, _) in SLOW.items() if name != "headers after an answer"]
     with ExitStack() as open_ones:
-        slow = [open_ones.enter_context(connected(port, beginnings[each % 5])) for each in range(300)]
+        for number in range(300):
+            open_ones.enter_context(connected(port, beginnings[number % len(beginnings)]))
         for _ in range(10):
             began = time.monotonic()
             assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
             assert time.monotonic() - began < 2
-        for connection in slow:
-            with suppress(ConnectionResetError):
-                while connection.recv(65536):
-                    pass
 
 
 def test_who_does_not_read_is_given_up(port: Port) -> None:
