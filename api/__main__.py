@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import SERVICE, create_app
 from api.auth import Gatekeeper
+from api.connections import patient_for
 from orders.errors import InvalidSetting
 from orders.logs import set_up_logging
 from orders.settings import (
@@ -24,6 +25,9 @@ from orders.settings import (
     WebhookSettings,
     load,
 )
+
+REQUEST_LINE = 8000
+"""How long the first line of a request may be, in bytes, at least (RFC 9112, section 3)."""
 
 
 class Server(uvicorn.Server):
@@ -54,6 +58,9 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        http=patient_for(settings.timeout),
+        ws="none",
+        h11_max_incomplete_event_size=REQUEST_LINE + settings.max_headers,
         log_config=None,
         # Its lines have the whole address, with the email of whom one looks for.
         access_log=False,

@@ -48,6 +48,7 @@ _INVISIBLE = (
     r"\u206a-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
 )
 """Blanks, and what has no shape of its own (Unicode, Default_Ignorable_Code_Point)."""
+_VISIBLE = r"^[\x21-\x7e]+$"
 _DECIMAL = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
 _LINE, _VISIBLE_LINE = rf"^[^{_FORBIDDEN}]*$", rf"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}]*$"
 
@@ -292,9 +293,7 @@ class AmendBody(Body):
 class CarrierEventBody(Body):
     """What a carrier tells of a parcel; ``id`` is the same however often it is told."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")] = Field(
-        examples=["evt_1"]
-    )
+    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_VISIBLE)] = Field(examples=["evt_1"])
     shipment: Annotated[str, StringConstraints(max_length=64)] = Field(
         description="our reference on the label: the id of the shipment", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f:1"]
     )
@@ -319,28 +318,33 @@ _PROBLEMS = {
 class StripeEventBody(BaseModel):
     """An event of Stripe's, as far as it is looked at; it has more fields."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_VISIBLE)]
+    type: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_VISIBLE)]
     data: dict[str, Any]
 
     @property
     def order_id(self) -> str | None:
         """The order that our own requests have put into the object's metadata."""
-        found = (self._object.get("metadata") or {}).get("order_id")
+        metadata = self._object.get("metadata")
+        found = metadata.get("order_id") if isinstance(metadata, dict) else None
         return found if isinstance(found, str) else None
 
     @property
     def payment(self) -> str | None:
         """The PaymentIntent that it is about: a dispute, say, has none of our metadata, but this."""
-        found = self._object.get("payment_intent")
-        return found if isinstance(found, str) else None
+        return self._visible("payment_intent")
 
     def notice(self, trace_id: str | None) -> PaymentNotice:
         """Give the domain's notice."""
         problem = _PROBLEMS.get(self.type)
         if self.type == "charge.refund.updated" and self._object.get("status") == "failed":
             problem = _PROBLEMS["refund.failed"]
-        return PaymentNotice(self.id, self.type, str(self._object.get("id", ""))[:255], problem, STRIPE, trace_id)
+        return PaymentNotice(self.id, self.type, self._visible("id") or "", problem, STRIPE, trace_id)
+
+    def _visible(self, name: str) -> str | None:
+        """Give an id in the object, if it is one; PostgreSQL could not hold every text."""
+        found = self._object.get(name)
+        return found[:255] if isinstance(found, str) and re.fullmatch(_VISIBLE, found) else None
 
     @property
     def _object(self) -> dict[str, Any]:
