@@ -42,6 +42,8 @@ ROUTES = [
     ("POST", "/orders/{order_id}/payment/retry", {WRITE, OPERATE}),
     ("POST", "/orders/{order_id}/review", {REVIEW}),
     ("GET", "/stats", {OPERATE}),
+    ("POST", "/codec/decode", {OPERATE}),
+    ("POST", "/codec/encode", {OPERATE}),
 ]
 NO_TOKEN = 'Bearer realm="orders"'
 
