@@ -5,6 +5,7 @@
 {{- $one := dict
   "database.existingSecret" .database.existingSecret
   "temporal.apiKey.existingSecret" .temporal.apiKey.existingSecret
+  "encryption.existingSecret" .encryption.existingSecret
   "webhooks.carrier.existingSecret" .webhooks.carrier.existingSecret
   "webhooks.stripe.existingSecret" .webhooks.stripe.existingSecret
   "api.cursorSecret.existingSecret" .api.cursorSecret.existingSecret
