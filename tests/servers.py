@@ -42,6 +42,7 @@ USES = (
     "function",
     "audited",
     "guarded",
+    "encrypted",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256

@@ -42,6 +42,12 @@ class ApiSettings(Settings):
         description="web pages that may call the API from a browser, such as `https://shop.example.com`, with commas "
         "between them; none by default",
     )
+    codec_origins: Origins = Field(
+        (),
+        alias="CODEC_ORIGINS",
+        description="the origin of Temporal's web page, such as `https://temporal.example.com`, whose readers may have "
+        "decrypted in it what is encrypted by ENCRYPTION_KEYS; several with commas; none by default",
+    )
     timeout: Positive = Field(
         timedelta(seconds=10),
         alias="API_TIMEOUT",

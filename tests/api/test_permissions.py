@@ -45,6 +45,8 @@ GUARDED = [
     Route("POST", "/orders/{order_id}/payment/retry", frozenset({WRITE, OPERATE}), {"payment_method": "tok_visa"}, 404),
     Route("POST", "/orders/{order_id}/review", frozenset({REVIEW}), {"decision": "approve"}, 404),
     Route("GET", "/stats", frozenset({OPERATE}), None, 200),
+    Route("POST", "/codec/decode", frozenset({OPERATE}), {"payloads": []}, 404),
+    Route("POST", "/codec/encode", frozenset({OPERATE}), {"payloads": []}, 404),
 ]
 SIGNED = ["/webhooks/carrier", "/webhooks/payments"]
 OPEN = ["/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"]

@@ -136,6 +136,7 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- $secret := dict
   "DATABASE_URL" (include "order-lifecycle.databaseSecret" (dict "root" $ "user" "api") | fromJson)
   "TEMPORAL_API_KEY" .temporal.apiKey.existingSecret
+  "ENCRYPTION_KEYS" .encryption.existingSecret
   "API_CURSOR_SECRET" .api.cursorSecret.existingSecret
   "CARRIER_WEBHOOK_SECRETS" .webhooks.carrier.existingSecret
   "STRIPE_WEBHOOK_SECRETS" .webhooks.stripe.existingSecret
@@ -153,6 +154,7 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- end -}}
 {{- $secret := dict
   "DATABASE_URL" (include "order-lifecycle.databaseSecret" (dict "root" .root "user" "workers") | fromJson)
+  "ENCRYPTION_KEYS" .root.Values.encryption.existingSecret
   "OTEL_EXPORTER_OTLP_HEADERS" .root.Values.telemetry.headers.existingSecret -}}
 {{- if not $controlled -}}
 {{- $_ := set $secret "TEMPORAL_API_KEY" .root.Values.temporal.apiKey.existingSecret -}}

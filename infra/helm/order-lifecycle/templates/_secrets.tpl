@@ -17,6 +17,7 @@
 {{- with .Values -}}
 {{- $one := dict
   "temporal.apiKey.existingSecret" .temporal.apiKey.existingSecret
+  "encryption.existingSecret" .encryption.existingSecret
   "webhooks.carrier.existingSecret" .webhooks.carrier.existingSecret
   "webhooks.stripe.existingSecret" .webhooks.stripe.existingSecret
   "api.cursorSecret.existingSecret" .api.cursorSecret.existingSecret
