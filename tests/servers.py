@@ -38,6 +38,7 @@ USES = (
     "counted",
     "probed",
     "function",
+    "audited",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256
