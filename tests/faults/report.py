@@ -9,8 +9,6 @@ from benchmarks.figures import machine
 from tests.faults.run import Outcome
 from tests.faults.schedule import KINDS
 
-REFUSED = (400, 404, 409, 422)
-
 
 def report(outcome: Outcome, command: str, load: Sequence[float]) -> str:
     """Write all of it down; ``load`` is the machine's before."""
@@ -47,12 +45,13 @@ def _states(outcome: Outcome) -> dict[str, int]:
 
 def _messages(outcome: Outcome) -> list[str]:
     answers = outcome.traffic.answers
-    lines = ["| request | sent | accepted | refused | unanswered | tries |", "|---|--:|--:|--:|--:|--:|"]
+    lines = ["| request | sent | tries | accepted | refused | answers |", "|---|--:|--:|--:|--:|---|"]
     for kind in sorted({kind for kind, _ in answers}):
-        statuses = Counter({status: count for (of, status), count in answers.items() if of == kind})
-        refused, unanswered = sum(statuses[status] for status in REFUSED), statuses[None]
-        counts = (statuses.total(), statuses.total() - refused - unanswered, refused, unanswered)
-        lines.append(f"| {kind} | {' | '.join(map(str, counts))} | {outcome.traffic.tries[kind]} |")
+        statuses = {status: count for (of, status), count in answers.items() if of == kind}
+        sent, tries = sum(statuses.values()), outcome.traffic.tries[kind]
+        accepted = sum(count for status, count in statuses.items() if status in (200, 201))
+        told = ", ".join(f"{status or 'none'}: {count}" for status, count in sorted(statuses.items(), key=str))
+        lines.append(f"| {kind} | {sent} | {tries} | {accepted} | {sent - accepted} | {told} |")
     return [*lines, ""]
 
 

@@ -125,6 +125,8 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None], show: Callab
             await traffic.run(plan.orders, plan.rate)
             await striking
             showing.cancel()
+        for miss in injector.missed:
+            say(f"missed: {miss}")
         show("healing")
         await asyncio.to_thread(system.heal)
         found = await _calm(system, traffic, show)
