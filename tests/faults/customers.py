@@ -12,15 +12,19 @@ REVIEWED_ABOVE = 50_000
 """The total, in minor units, above which a person has to decide: REVIEW_THRESHOLD of the system."""
 HOME = {"street": "123 Main St", "city": "Anytown", "state": "CA", "country": "US"}
 NOWHERE = {"street": "1 Research Rd", "city": "McMurdo", "country": "AQ"}
-LATEST = 5.0
-"""How long, in seconds, after an order was placed the last change of mind may come."""
+SOON, LATEST = 1.0, 5.0
+"""How long, in seconds, a message may take after an order has come so far, and after it was placed."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """Something that is told of an order so many seconds after it was placed; ``key`` is that of its request."""
+    """Something that is told of an order, ``after`` so many seconds, under a key.
+
+    They are counted from when the order has the status ``when``, or is ``stuck``, or, without one, was placed.
+    """
 
     after: float
+    when: str | None
     kind: str
     key: str
     body: Body
@@ -55,29 +59,28 @@ class Writer:
             "shipping_address": HOME,
             **changes,
         }
-        messages = sorted(messages, key=lambda message: message.after)
         return Customer(story, self._key(), order, messages)
 
-    def message(self, kind: str, after: float | None = None, **body: Any) -> Message:
-        """Invent a message, at some moment unless that is given."""
-        when = self._random.uniform(0, LATEST) if after is None else after
-        return Message(when, kind, self._key(), body)
+    def message(self, kind: str, when: str | None = None, body: Body | None = None) -> Message:
+        """Invent a message: soon after the order has come so far, or at any moment."""
+        after = self._random.uniform(0, SOON if when else LATEST)
+        return Message(after, when, kind, self._key(), body or {})
 
-    def another_method(self) -> list[Message]:
-        """Offer one again and again: nobody knows when it will be asked for."""
-        return [self.message("payment/retry", after, payment_method="tok_mastercard") for after in (1.5, 4.0, 8.0)]
+    def another_method(self, when: str = "payment_failed") -> list[Message]:
+        """Offer one, once it is asked for."""
+        return [self.message("payment/retry", when, {"payment_method": "tok_mastercard"})]
 
     def address(self) -> dict[str, str]:
         return {**HOME, "street": f"{self._random.randrange(1, 999)} Market St"}
 
     def mixed(self) -> list[Message]:
         """Change the mind about several things, none of which may be possible any more."""
-        kinds = [
-            lambda: self.message("cancel", reason="ordered twice"),
-            lambda: self.message("shipping-address", **self.address()),
-            lambda: self.message("payment/cancel", reason="the wrong card"),
-            lambda: self.message("payment/retry", payment_method="tok_amex"),
-            lambda: self.message("review", decision=self._random.choice(["approve", "reject"])),
+        kinds: list[Callable[[], Message]] = [
+            lambda: self.message("cancel", body={"reason": "ordered twice"}),
+            lambda: self.message("shipping-address", body=self.address()),
+            lambda: self.message("payment/cancel", body={"reason": "the wrong card"}),
+            lambda: self.message("payment/retry", body={"payment_method": "tok_amex"}),
+            lambda: self.message("review", body={"decision": self._random.choice(["approve", "reject"])}),
             lambda: self.message("amend"),
         ]
         return [self._random.choice(kinds)() for _ in range(self._random.randint(2, 5))]
@@ -85,22 +88,22 @@ class Writer:
     def decision(self) -> list[Message]:
         """Have a person decide, or forget to."""
         decision = self._random.choice(["approve", "approve", "reject", ""])
-        return [self.message("review", decision=decision)] if decision else []
+        return [self.message("review", "in_review", {"decision": decision})] if decision else []
 
     def answer_to_shortage(self) -> list[Message]:
         """Take what there is, take less, give up, or say nothing."""
-        messages: list[list[Message]] = [
-            [self.message("amend", after) for after in (1.0, 3.0, 6.0)],
-            [self.message("amend", after, items=[{"sku": "GONE", "qty": 0}]) for after in (2.0, 5.0)],
-            [self.message("cancel", reason="too little")],
+        answers: list[list[Message]] = [
+            [self.message("amend", "awaiting_customer")],
+            [self.message("amend", "awaiting_customer", {"items": [{"sku": "GONE", "qty": 0}]})],
+            [self.message("cancel", "awaiting_customer", {"reason": "too little"})],
             [],
         ]
-        return self._random.choice(messages)
+        return self._random.choice(answers)
 
     def news(self) -> list[Message]:
         """Have the carrier tell of the parcel, twice and in any order."""
         end = self._random.choice(["delivered", "delivered", "lost", "returned"])
-        news = [self.message("carrier", status="in_transit"), self.message("carrier", status=end)]
+        news = [self.message("carrier", "shipped", {"status": status}) for status in ("in_transit", end)]
         return [*news, *news]
 
     def scarce(self) -> list[dict[str, Any]]:
@@ -108,7 +111,7 @@ class Writer:
         return [{"sku": "MUG", "qty": 1, "price": "12.50"}, {"sku": sku, "qty": pieces, "price": "5.00"}]
 
     def _items(self) -> list[dict[str, Any]]:
-        articles = self._random.sample(["ABC123", "MUG", "MUG-BLUE", "TEE-M"], self._random.randint(1, 3))
+        articles = self._random.sample(["ABC123", "MUG", "MUG-BLUE"], self._random.randint(1, 3))
         return [{"sku": sku, "qty": self._random.randint(1, 3), "price": "12.50"} for sku in articles]
 
     def _key(self) -> str:
@@ -123,7 +126,7 @@ STORIES: Mapping[str, tuple[int, Plot]] = {
     "declined, then paid": (6, lambda writer: ({"payment_method": "tok_declined"}, writer.another_method())),
     "declined on dispatch, then paid": (
         4,
-        lambda writer: ({"payment_method": "tok_capture_declined"}, writer.another_method()),
+        lambda writer: ({"payment_method": "tok_capture_declined"}, writer.another_method("stuck")),
     ),
     "scarce": (6, lambda writer: ({"items": writer.scarce()}, writer.answer_to_shortage())),
     "unknown article": (2, lambda _: ({"items": [{"sku": "UNICORN", "qty": 1, "price": "1.00"}]}, [])),
@@ -132,18 +135,25 @@ STORIES: Mapping[str, tuple[int, Plot]] = {
         3,
         lambda writer: (
             {"shipping_address": NOWHERE},
-            [writer.message("shipping-address", after, **writer.address()) for after in (2.0, 3.0)],
+            [writer.message("shipping-address", "fulfilling", writer.address())],
         ),
     ),
     "reviewed": (
         8,
         lambda writer: ({"items": [{"sku": "ABC123", "qty": 6, "price": "99.99"}]}, writer.decision()),
     ),
-    "cancelled": (10, lambda writer: ({}, [writer.message("cancel", reason="changed my mind")])),
-    "sent elsewhere": (6, lambda writer: ({}, [writer.message("shipping-address", **writer.address())])),
+    "cancelled": (6, lambda writer: ({}, [writer.message("cancel", body={"reason": "changed my mind"})])),
+    "cancelled late": (
+        4,
+        lambda writer: ({}, [writer.message("cancel", "fulfilling", {"reason": "changed my mind"})]),
+    ),
+    "sent elsewhere": (6, lambda writer: ({}, [writer.message("shipping-address", body=writer.address())])),
     "payment called off": (
         4,
-        lambda writer: ({}, [writer.message("payment/cancel", reason="the wrong card"), *writer.another_method()]),
+        lambda writer: (
+            {},
+            [writer.message("payment/cancel", body={"reason": "the wrong card"}), *writer.another_method()],
+        ),
     ),
     "told by the carrier": (4, lambda writer: ({}, writer.news())),
     "several changes": (8, lambda writer: ({}, writer.mixed())),

@@ -26,9 +26,10 @@ class Proxy:
         self._is_cut, self._delay = False, 0.0
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
-        self._listening = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=listener))
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy of {server}", daemon=True)
         self._thread.start()
+        listening = asyncio.start_server(self._serve, sock=listener)
+        self._listening = asyncio.run_coroutine_threadsafe(listening, self._loop).result(5)
 
     def cut(self) -> None:
         """Reset every connection, and each new one, until healed."""

@@ -79,7 +79,8 @@ def schedule(
     by its kind, times ``brevity``. No victim is struck while it still suffers from the last fault, and has half a gap
     to come back.
     """
-    drawn, faults, at = random.Random(seed), [], gap
+    drawn, at = random.Random(seed), gap
+    faults: list[Fault] = []
     free: dict[str, float] = defaultdict(float)
     left_out = set(without)
     kinds = [kind for kind in KINDS if kind.name not in left_out]

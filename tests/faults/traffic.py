@@ -10,6 +10,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import cycle
@@ -24,6 +25,9 @@ AGAIN = frozenset({429, 502, 503, 504})
 PATIENCE = 90.0
 """How long, in seconds, a client goes on asking for an answer."""
 FIRST_REST, LONGEST_REST = 0.1, 2.0
+FAR, LOOK_AGAIN = 60.0, 0.4
+"""How long, in seconds, a client waits for an order to come so far, and how often it looks."""
+FINAL = frozenset({"completed", "cancelled", "rejected", "expired", "failed"})
 EXPECTED = frozenset({200, 201, 202, 400, 404, 409, 422})
 """A message may come too late, or not fit; what is never right is an error of the server's own."""
 
@@ -99,19 +103,31 @@ class Traffic:
         if answer is None or not answer.is_success:
             return
         placed.order_id = answer.json()["id"]
-        start = time.monotonic()
         async with asyncio.TaskGroup() as messages:
             for message in customer.messages:
-                await asyncio.sleep(max(0.0, start + message.after - time.monotonic()))
                 messages.create_task(self._tell(http, placed, message))
 
     async def _tell(self, http: httpx2.AsyncClient, placed: Placed, message: Message) -> None:
+        if message.when:
+            await self._until(http, placed, message.when)
+        await asyncio.sleep(message.after)
         if message.kind == "carrier":
             await self._ask(http, placed, "carrier", "POST", "/webhooks/carrier", message.key, message.body)
             return
         method = "PUT" if message.kind == "shipping-address" else "POST"
         path = f"/orders/{placed.order_id}/{message.kind}"
         await self._ask(http, placed, message.kind, method, path, message.key, message.body)
+
+    async def _until(self, http: httpx2.AsyncClient, placed: Placed, when: str) -> None:
+        """Look until the order has come so far, or has gone another way."""
+        deadline = time.monotonic() + FAR
+        while time.monotonic() < deadline:
+            with suppress(httpx2.RequestError):
+                answer = await http.get(f"{self._random.choice(self._urls)}/orders/{placed.order_id}")
+                order = answer.json() if answer.is_success else {"status": "unknown", "stuck": None}
+                if order["status"] in {when, *FINAL} or (when == "stuck" and order["stuck"]):
+                    return
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def _ask(
         self, http: httpx2.AsyncClient, placed: Placed, kind: str, method: str, path: str, key: str, body: Any
