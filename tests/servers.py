@@ -37,6 +37,7 @@ USES = (
     "told",
     "counted",
     "probed",
+    "rolling",
     "function",
     "audited",
 )
