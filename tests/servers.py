@@ -39,6 +39,7 @@ USES = (
     "probed",
     "upgraded",
     "replaced",
+    "rolling",
     "function",
     "audited",
     "guarded",
