@@ -148,7 +148,10 @@ class Database:
                 found = work(connection)
                 if self._is_pooled:
                     connection.commit()
-            except OSError:
+            except DBAPIError:
+                # The server has answered, or SQLAlchemy has seen that the connection is gone.
+                raise
+            except BaseException:
                 # The answer may still come, and must not be taken for that to another question.
                 connection.invalidate()
                 raise
