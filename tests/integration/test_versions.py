@@ -112,7 +112,9 @@ class Shop:
 
     async def has_ended_right(self, order: WorkflowHandle[OrderWorkflow, OrderStatus]) -> bool:
         """Whether an order is completed, paid once, and what its trail says."""
-        status, order_id = await order.result(), order.id.removeprefix("order:")
+        async with asyncio.timeout(30):
+            status = await order.result()
+        order_id = order.id.removeprefix("order:")
         reader = LedgerReader(self.database)
         found, trail = await reader.order(order_id), await reader.trail(order_id)
         assert found
