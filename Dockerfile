@@ -23,6 +23,14 @@ COPY pyproject.toml README.md LICENSE ./
 RUN /opt/build/bin/python -c "from hatchling.build import build_wheel; build_wheel('/wheels')" \
     && pip --python /opt/venv install --no-index --no-deps --root /project /wheels/*.whl
 
+# Writes down what is in each image, and is in none.
+FROM build AS sbom
+COPY requirements/sbom.txt ./
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf \
+    python -m venv --without-pip /opt/sbom \
+    && pip --python /opt/sbom install --only-binary :all: --require-hashes --requirement sbom.txt
+COPY infra/images/sbom.sh pyproject.toml /opt/sbom/
+
 FROM build AS locked
 COPY infra/images/install.sh ./
 
@@ -30,21 +38,46 @@ FROM locked AS api-packages
 COPY requirements/api.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh api
 
+FROM api-packages AS api-sbom
+COPY --from=sbom /opt/sbom /opt/sbom
+COPY --from=project /project /
+RUN /opt/sbom/sbom.sh
+
 FROM locked AS worker-packages
 COPY requirements/workers.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh workers
+
+FROM worker-packages AS worker-sbom
+COPY --from=sbom /opt/sbom /opt/sbom
+COPY --from=project /project /
+RUN /opt/sbom/sbom.sh
 
 FROM locked AS migrate-packages
 COPY requirements/migrations.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh migrations
 
+FROM migrate-packages AS migrate-sbom
+COPY --from=sbom /opt/sbom /opt/sbom
+COPY --from=project /project /
+RUN /opt/sbom/sbom.sh
+
 FROM locked AS cli-packages
 COPY requirements/client.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh client
 
+FROM cli-packages AS cli-sbom
+COPY --from=sbom /opt/sbom /opt/sbom
+COPY --from=project /project /
+RUN /opt/sbom/sbom.sh
+
 FROM locked AS lambda-packages
 COPY requirements/lambda.txt requirements/runtime.txt ./
 RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf ./install.sh lambda runtime
+
+FROM lambda-packages AS lambda-sbom
+COPY --from=sbom /opt/sbom /opt/sbom
+COPY --from=project /project /
+RUN /opt/sbom/sbom.sh
 
 FROM build AS temporal-packages
 COPY requirements/temporal.txt ./
@@ -69,7 +102,8 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      order-lifecycle.sbom="/usr/share/sbom/order-lifecycle.cdx.json"
 ENV PATH="/opt/venv/bin:${PATH}" PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY --from=project /project /
@@ -85,6 +119,7 @@ LABEL org.opencontainers.image.title="order-lifecycle-api" \
 # A container's own loopback is of no use to anybody outside.
 ENV API_HOST=0.0.0.0 OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 COPY --from=api-packages /opt/venv /opt/venv
+COPY --from=api-sbom /usr/share/sbom /usr/share/sbom
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/api ./api
 EXPOSE 8000 9464
@@ -97,6 +132,7 @@ FROM runtime AS lambda
 LABEL org.opencontainers.image.title="order-lifecycle-lambda" \
       org.opencontainers.image.description="The HTTP service of the order lifecycle as a function of AWS Lambda."
 COPY --from=lambda-packages /opt/venv /opt/venv
+COPY --from=lambda-sbom /usr/share/sbom /usr/share/sbom
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/api ./api
 ENTRYPOINT ["python", "-m", "awslambdaric"]
@@ -107,6 +143,7 @@ LABEL org.opencontainers.image.title="order-lifecycle-worker" \
       org.opencontainers.image.description="The workers of the order lifecycle; the arguments are the queues."
 ENV WORKER_HEALTH_HOST=0.0.0.0 OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 COPY --from=worker-packages /opt/venv /opt/venv
+COPY --from=worker-sbom /usr/share/sbom /usr/share/sbom
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/workers ./workers
 EXPOSE 8081 9464
@@ -116,6 +153,7 @@ FROM runtime AS migrate
 LABEL org.opencontainers.image.title="order-lifecycle-migrate" \
       org.opencontainers.image.description="Brings the database of the order lifecycle up to date."
 COPY --from=migrate-packages /opt/venv /opt/venv
+COPY --from=migrate-sbom /usr/share/sbom /usr/share/sbom
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/migrations ./migrations
 ENTRYPOINT ["python", "-m", "migrations"]
@@ -124,6 +162,7 @@ FROM runtime AS cli
 LABEL org.opencontainers.image.title="order-lifecycle-cli" \
       org.opencontainers.image.description="The orders command, for an API that runs elsewhere."
 COPY --from=cli-packages /opt/venv /opt/venv
+COPY --from=cli-sbom /usr/share/sbom /usr/share/sbom
 COPY --from=sources /app/orders ./orders
 COPY --from=sources /app/cli ./cli
 ENTRYPOINT ["orders"]

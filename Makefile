@@ -8,7 +8,7 @@ JOBS   ?= 2
 PYTEST_ARGS ?=
 LOCKS  := api lambda workers migrations client local dev
 # What can't stand beside the rest, each in a folder of its own.
-TOOLS  := kubernetes checkov sam
+TOOLS  := kubernetes checkov sam audit secrets sbom
 # Groups of pyproject.toml: what images are made with and of, besides the project.
 GROUPS := build temporal reload runtime
 IMAGES := api worker migrate cli lambda temporal
@@ -18,7 +18,7 @@ LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check histories alerts goldens policy lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy secrets audit lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean histories \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -71,6 +71,12 @@ goldens: install ## write anew what the chart makes of its values files, which t
 
 policy: install ## check what the chart makes, and the Dockerfile, by checkov, which gets an environment of its own
 	$(BIN)/python -m tests.policy
+
+secrets: install ## look for secrets in the files and in all that git remembers, by Kingfisher, in an environment of its own
+	$(BIN)/python -m tests.leaks
+
+audit: install ## look the locked packages up among the known vulnerabilities, by pip-audit, in an environment of its own
+	$(BIN)/python -m tests.advisories
 
 lambda-check: install ## check the templates of the function, by cfn-lint and aws-sam-translator, in an environment of their own
 	$(BIN)/python -m tests.sam

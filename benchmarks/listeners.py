@@ -41,7 +41,7 @@ class Listeners:
     def __init__(self, http: httpx2.AsyncClient, lively: deque[str], seed: int) -> None:
         self._http = http
         self._lively = lively
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)  # noqa: S311 - it decides on a mix of load
         self._no_more = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self.lags: list[float] = []

@@ -29,7 +29,7 @@ class Traffic:
         self._http = http
         self._rate = rate
         # Two runs have the same mix.
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)  # noqa: S311 - it decides on a mix of load
         self._example: dict[str, Any] = json.loads(EXAMPLE.read_text())
         self._bodies: deque[tuple[str, dict[str, Any]]] = deque(maxlen=LIVELY)
         self._placed: list[str] = []

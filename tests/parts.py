@@ -14,6 +14,7 @@ PARTS = {
     "integration": "tests/integration",
     "api": "tests/api",
     "deploy": "tests/deploy",
+    "faults": "tests/faults",
     "function": "tests/function",
     "images": "tests/images",
     "stack": "tests/stack",

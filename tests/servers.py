@@ -39,7 +39,11 @@ USES = (
     "probed",
     "upgraded",
     "replaced",
+    "rolling",
     "function",
+    "audited",
+    "guarded",
+    "encrypted",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256

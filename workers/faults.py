@@ -40,7 +40,7 @@ class _FaultyActivity(ActivityInboundInterceptor):
         if step not in self._settings.faults_steps:
             return await self.next.execute_activity(input)
         draw = random.random()  # noqa: S311 - a fault need not be hard to guess
-        is_late = random.random() < 0.5  # noqa: S311, PLR2004
+        is_late = random.random() < 0.5  # noqa: S311, PLR2004 - likewise
         is_faulty = draw < self._settings.faults_error_rate + self._settings.faults_hang_rate
         if is_faulty and not is_late:
             await self._fail(step, draw)

@@ -27,7 +27,7 @@ def run(package: str, arguments: list[str], source: Path = SOURCE, copy: Path = 
     os.chdir(copy)
     options = ["--filter", "python", "--target-type", "command", "--sigint-timeout", str(PATIENCE)]
     command = shlex.join(["python", "-m", package, *arguments])
-    os.execv(sys.executable, [sys.executable, "-m", "watchfiles", *options, command, str(copy)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "watchfiles", *options, command, str(copy)])  # noqa: S606 - it is to be no shell
 
 
 if __name__ == "__main__":

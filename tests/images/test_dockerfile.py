@@ -51,6 +51,14 @@ def test_what_is_installed_is_a_wheel_with_a_known_hash() -> None:
         assert from_an_index or "--no-index --no-deps" in each, each
 
 
+def test_each_image_has_the_list_of_the_packages_that_it_has() -> None:
+    packages, lists = (
+        re.findall(rf"^COPY --from=(\w+)-{what} (\S+) \2$", TEXT, re.MULTILINE) for what in ("packages", "sbom")
+    )
+    assert [name for name, _ in lists] == [name for name, path in packages if path == "/opt/venv"]
+    assert {path for _, path in lists} == {"/usr/share/sbom"}
+
+
 @pytest.mark.parametrize("name", ["build", "reload", "runtime", "temporal"])
 def test_what_images_are_made_with_is_what_the_tests_ran_with(name: str) -> None:
     ours = locked("dev")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 import tomllib
@@ -19,13 +20,23 @@ OURS = ("api", "worker", "migrate", "cli", "lambda")
 LARGEST = {"api": 130, "worker": 130, "migrate": 110, "cli": 125, "lambda": 155, "temporal": 165}
 """How much, in MB, we may lay upon the base of each image: docs/images.md says where it goes."""
 USER = 65532
+TELL = """
+import json, sys
+from importlib.metadata import distributions
+print(json.dumps({each.name: each.version for each in distributions()}))
+print(json.dumps(json.load(open(sys.argv[1]))))
+"""
+"""What is installed, and the list of it."""
+UNIDENTIFIED = {"protobuf"}
+"""It names its licence, 3-Clause BSD, otherwise than SPDX does."""
 
 pytestmark = pytest.mark.timeout(600)
 
 
 def own(found: list[tarfile.TarInfo]) -> list[tarfile.TarInfo]:
     """Leave the base's files out."""
-    return [each for each in found if each.name.split("/")[0] in ("app", "opt", "data", "temporal")]
+    ours = ("app", "opt", "data", "temporal", "usr/share/sbom")
+    return [each for each in found if each.name.startswith(tuple(f"{name}/" for name in ours)) or each.name in ours]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -75,6 +86,24 @@ def test_it_tells_what_it_is_and_how_it_is_run(target: str, image: Image, engine
         assert (labels["version"], labels["licenses"]) == (project["version"], project["license"])
     assert (config["User"], config["StopSignal"]) == (f"{USER}:{USER}", "SIGTERM")
     assert config["Entrypoint"][0] in ("python", "orders", "/temporal")
+
+
+@pytest.mark.parametrize("target", OURS)
+def test_it_lists_what_is_installed_in_it_with_versions_and_licences(target: str, image: Image, engine: Engine) -> None:
+    where = engine.config(image(target))["Labels"]["order-lifecycle.sbom"]
+    done = engine.run(image(target), "-c", TELL, where, options=["--entrypoint", "python"])
+    assert done.returncode == 0, done.stderr
+    installed, listed = (json.loads(line) for line in done.stdout.splitlines())
+    ours = listed["metadata"]["component"]
+    packages = {each["name"]: each for each in [ours, *listed["components"]]}
+    assert {name: each["version"] for name, each in packages.items()} == installed
+    assert {name for name, each in packages.items() if not each.get("licenses")} <= UNIDENTIFIED
+    assert [each["name"] for each in listed["components"] if not each["purl"].startswith("pkg:pypi/")] == []
+    assert (listed["bomFormat"], ours["name"]) == ("CycloneDX", "order-lifecycle")
+    # The same packages make the same list, whenever and wherever.
+    assert "serialNumber" not in listed
+    assert "timestamp" not in listed["metadata"]
+    assert not re.search(r"file:|/(app|opt|tmp|wheels)/", done.stdout)
 
 
 @pytest.mark.parametrize("target", TARGETS)
