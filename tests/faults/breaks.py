@@ -69,6 +69,19 @@ BREAKS = {
         "update events set type = 'returned' where order_id = 'completed' and type = 'packed'",
         "completed: trail: event 9, returned: a parcel does not go from picked to returned",
     ),
+    "steps of a parcel that there is not": (
+        "update events set type = 'picked' where order_id = 'unpaid' and seq = 2",
+        "unpaid: trail: event 2, picked: there is no parcel",
+    ),
+    "more than was authorized": (
+        "update events set data = jsonb_set(data, '{amount}', '99999') where order_id = 'completed' and "
+        "type = 'payment_captured'",
+        "completed: trail: event 6, payment_captured: 99999 is more than was authorized",
+    ),
+    "more back than there was": (
+        "update events set data = jsonb_set(data, '{amount}', '99999') where order_id = 'failed' and type = 'refunded'",
+        "failed: trail: event 13, refunded: 99999 is more than the shop has, 12499",
+    ),
     "a life after the end": (
         TOLD_AGAIN.format(seq=4, order="'rejected'", kind="'validated'"),
         "rejected: trail: event 4, validated: the order was rejected already",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,6 +18,7 @@ from orders.errors import DependencyUnavailable
 from orders.ledger.engine import Database, engine_of, pg8000_url
 from orders.ledger.limits import of_migration
 from orders.ledger.reader import LedgerReader
+from orders.ledger.schema import NEEDED
 from orders.ledger.writer import Ledger
 from orders.model import Origin
 from orders.order import receive
@@ -48,6 +50,7 @@ def locking(url: str) -> Locking:
     def lock(table: str) -> Iterator[None]:
         engine = create_engine(pg8000_url(url), poolclass=NullPool)
         with engine.begin() as connection:
+            connection.execute(text("set local lock_timeout = '5s'"))
             connection.execute(text(f"lock table {table} in access exclusive mode"))
             yield
 
@@ -115,13 +118,30 @@ def behind(url: str) -> Iterator[None]:
         yield
 
 
-def test_a_migration_that_gets_no_lock_lets_others_through_and_is_tried_again(url: str) -> None:
+@pytest.fixture
+def migrating(url: str) -> Engine:
+    """What a migration has, with little time."""
     settings = load(DatabaseSettings, DATABASE_URL=url, DATABASE_TIMEOUT="0.2")
-    engine = engine_of(
-        settings, connect_args={"startup_params": dict(of_migration(settings.timeout))}, poolclass=NullPool
-    )
+    start = {"startup_params": dict(of_migration(settings.timeout))}
+    return engine_of(settings, connect_args=start, poolclass=NullPool)
+
+
+async def test_a_migration_that_gets_no_lock_rests_and_is_tried_again(
+    migrating: Engine, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with behind(url):
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade, migrating, rests=(0.1,) * 50))
+        async with asyncio.timeout(10):
+            while "a table is in use: tried again in 0.1 s" not in caplog.text:  # noqa: ASYNC110 - logs give no event
+                await asyncio.sleep(0.02)
+    await upgrading
+    with migrating.connect() as connection:
+        assert connection.execute(text("select version_num from alembic_version")).scalar_one() == NEEDED
+
+
+def test_a_migration_that_never_gets_a_lock_says_what_to_do_and_goes_on_the_next_time(
+    migrating: Engine, url: str
+) -> None:
     with behind(url), pytest.raises(NoLock, match=r"at each of 3 tries: end the transactions .* lock timeout\)$"):
-        upgrade(engine, rests=(0.01, 0.01))
-    upgrade(engine, rests=())
-    with engine.connect() as connection:
-        assert connection.execute(text("select version_num from alembic_version")).scalar_one() == "0005"
+        upgrade(migrating, rests=(0.01, 0.01))
+    upgrade(migrating, rests=())
