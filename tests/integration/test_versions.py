@@ -47,6 +47,7 @@ OTHERS = (PAYMENTS_QUEUE, SHIPPING_QUEUE)
 
 
 AN_HOUR = 3600.0
+"""How long, in seconds, a parcel travels of which its carrier says nothing."""
 
 
 def deployment(queue: str) -> str:
@@ -60,7 +61,6 @@ class Shop:
 
     client: Client
     database: Database
-    travels: float = 0
 
     @asynccontextmanager
     async def workers(
@@ -69,7 +69,7 @@ class Shop:
         """Employ workers of some queues, of a version or of none, some workflows changed; they leave when closed."""
         async with AsyncExitStack() as running:
             for queue in queues:
-                work = QUEUES[queue](self.database, load(PartnerSettings, CARRIER_TRANSIT=self.travels))
+                work = QUEUES[queue](self.database, load(PartnerSettings, CARRIER_TRANSIT=AN_HOUR))
                 workflows = [(changed or {}).get(each, each) for each in work.workflows]
                 named = {"WORKER_DEPLOYMENT_NAME": deployment(queue), "WORKER_BUILD_ID": version} if version else {}
                 settings = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=1, **named)
@@ -112,7 +112,9 @@ class Shop:
 
     async def has_ended_right(self, order: WorkflowHandle[OrderWorkflow, OrderStatus]) -> bool:
         """Whether an order is completed, paid once, and what its trail says."""
-        status, order_id = await order.result(), order.id.removeprefix("order:")
+        async with asyncio.timeout(30):
+            status = await order.result()
+        order_id = order.id.removeprefix("order:")
         reader = LedgerReader(self.database)
         found, trail = await reader.order(order_id), await reader.trail(order_id)
         assert found
@@ -134,14 +136,14 @@ class Shop:
                 return
 
 
-OpenShop = Callable[..., Awaitable[Shop]]
+OpenShop = Callable[[str], Awaitable[Shop]]
 
 
 @pytest.fixture
 def open_shop(temporal_settings: TemporalSettings, process_name: str, database: Database) -> OpenShop:
-    async def opened(namespace: str, travels: float = 0) -> Shop:
+    async def opened(namespace: str) -> Shop:
         name = f"{process_name}-{namespace}"
-        return Shop(await connect(temporal_settings.model_copy(update={"namespace": name})), database, travels)
+        return Shop(await connect(temporal_settings.model_copy(update={"namespace": name})), database)
 
     return opened
 
@@ -157,7 +159,7 @@ async def version_of(client: Client, workflow_id: str) -> tuple[int, str, str]:
 
 
 async def test_orders_under_way_move_on_to_a_new_version_and_parcels_end_on_theirs(open_shop: OpenShop) -> None:
-    shop = await open_shop("upgraded", travels=AN_HOUR)
+    shop = await open_shop("upgraded")
     newer = {OrderWorkflow: NewerOrder, ShippingWorkflow: OtherParcel}
     async with shop.workers(ORDERS_QUEUE, version="v1") as leaving, shop.workers(*OTHERS, version="v1"):
         await shop.make_current("v1")
@@ -181,7 +183,7 @@ async def test_orders_under_way_move_on_to_a_new_version_and_parcels_end_on_thei
 async def test_orders_and_parcels_under_way_go_on_with_patched_workflows_where_workers_have_no_version(
     open_shop: OpenShop,
 ) -> None:
-    shop = await open_shop("replaced", travels=AN_HOUR)
+    shop = await open_shop("replaced")
     newer = {OrderWorkflow: NewerOrder, ShippingWorkflow: NewerParcel}
     async with shop.workers(*QUEUES):
         reviewed, shipped = await shop.place(BY_PERSON), await shop.place(NO_REVIEW)

@@ -13,8 +13,8 @@ from tests.replay.commands import replay
 from tests.replay.workflows import WORKFLOWS
 
 HOW = "docs/releases.md, “Changing a workflow”, says how to go on"
-MOST = 30
-"""How many lines of what has changed are shown."""
+MOST, LONGEST = 30, 600
+"""How many lines of what has changed are shown, and how much of each."""
 ENDS = ("cancelled", "completed", "expired", "failed", "rejected", "terminated")
 
 
@@ -45,7 +45,7 @@ def differences(kept: list[str], today: list[str], name: str) -> Iterator[str]:
 
 def listed(lines: list[str]) -> str:
     more = [f"… and {len(lines) - MOST} lines more"] if len(lines) > MOST else []
-    return "\n".join([*lines[:MOST], *more])
+    return "\n".join([line[:LONGEST] for line in lines[:MOST]] + more)
 
 
 @pytest.mark.parametrize("release", histories.releases())

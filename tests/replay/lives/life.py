@@ -21,7 +21,7 @@ SOON = replace(NO_REVIEW, dispatch_retry_after=SHORTLY)
 
 def life(told: Life) -> Life:
     """Take a life in, by its name."""
-    LIVES[getattr(told, "__name__").replace("_", "-")] = told  # noqa: B009 - a callable has a name that types don't know
+    LIVES[told.__name__.replace("_", "-")] = told
     return told
 
 
