@@ -38,6 +38,7 @@ USES = (
     "counted",
     "probed",
     "rolling",
+    "draining",
     "function",
     "audited",
 )
