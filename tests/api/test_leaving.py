@@ -39,8 +39,9 @@ def connected_to(server: Server) -> socket.socket:
 
 async def rest_of(client: socket.socket) -> bytes:
     loop, parts = asyncio.get_running_loop(), []
-    while part := await loop.sock_recv(client, 65536):
-        parts.append(part)
+    async with asyncio.timeout(2 * PATIENCE):
+        while part := await loop.sock_recv(client, 65536):
+            parts.append(part)
     return b"".join(parts)
 
 
