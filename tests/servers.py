@@ -40,6 +40,7 @@ USES = (
     "upgraded",
     "replaced",
     "rolling",
+    "draining",
     "function",
     "audited",
     "guarded",
