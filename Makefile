@@ -6,6 +6,9 @@ ONLY   ?=
 # Two workers suit two cores: most of a test's time is spent in the servers.
 JOBS   ?= 2
 PYTEST_ARGS ?=
+# Of `make faults`.
+ORDERS ?= 2000
+SEED   ?= 1
 LOCKS  := api lambda workers migrations client local dev
 # What can't stand beside the rest, each in a folder of its own.
 TOOLS  := kubernetes checkov sam audit secrets sbom
@@ -18,7 +21,7 @@ LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens policy secrets audit lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean histories \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy secrets audit lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean histories faults \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -46,6 +49,9 @@ test: install ## run the tests; ONLY=workflows (unit, activities, database, api,
 
 soak: install ## ten minutes of load with 200 listeners; the figures go into docs/performance.md
 	$(BIN)/python -m benchmarks.soak --report docs/performance.md
+
+faults: install ## kill, cut off and fill up everything while orders flow, then audit; ORDERS=2000 SEED=1; the table goes into docs/reliability.md
+	$(BIN)/python -m tests.faults --orders $(ORDERS) --seed $(SEED) --report docs/reliability.md
 
 bench: install ## what a start of the function costs, and what telling of itself costs the system; the figures go into docs/performance.md
 	$(BIN)/python -m benchmarks.cold_start --report docs/performance.md --imports docs/cold-start.txt

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,8 @@ def main(
         f"python -m tests.faults --orders {orders} --seed {seed} --rate {rate:g} --gap {gap:g}",
         psutil.getloadavg(),
     )
+    # Whoever is told to end stops what he has started first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     with err.status("…") as status:
         plan = Plan(seed, orders, rate, gap)
