@@ -107,6 +107,12 @@ def _email(text: str) -> str:
         raise ValueError(f"must be an email address: {error}") from error
 
 
+def _visible(text: str) -> str:
+    if not re.fullmatch(_VISIBLE, text):
+        raise ValueError("must have visible ASCII characters alone")
+    return text
+
+
 def _lately(at: datetime) -> datetime:
     if not EARLIEST <= at <= datetime.now(UTC) + timedelta(days=1):
         raise ValueError(f"must be between {EARLIEST:%Y-%m-%d} and tomorrow")
@@ -360,8 +366,8 @@ _PROBLEMS = {
 class StripeEventBody(BaseModel):
     """An event of Stripe's, as far as it is looked at; it has more fields."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_VISIBLE)]
-    type: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_VISIBLE)]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_visible)]
+    type: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_visible)]
     data: dict[str, Any]
 
     @property
@@ -374,16 +380,16 @@ class StripeEventBody(BaseModel):
     @property
     def payment(self) -> str | None:
         """The PaymentIntent that it is about: a dispute, say, has none of our metadata, but this."""
-        return self._visible("payment_intent")
+        return self._id("payment_intent")
 
     def notice(self, trace_id: str | None) -> PaymentNotice:
         """Give the domain's notice."""
         problem = _PROBLEMS.get(self.type)
         if self.type == "charge.refund.updated" and self._object.get("status") == "failed":
             problem = _PROBLEMS["refund.failed"]
-        return PaymentNotice(self.id, self.type, self._visible("id") or "", problem, STRIPE, trace_id)
+        return PaymentNotice(self.id, self.type, self._id("id") or "", problem, STRIPE, trace_id)
 
-    def _visible(self, name: str) -> str | None:
+    def _id(self, name: str) -> str | None:
         """Give an id in the object, if it is one; PostgreSQL could not hold every text."""
         found = self._object.get(name)
         return found[:255] if isinstance(found, str) and re.fullmatch(_VISIBLE, found) else None

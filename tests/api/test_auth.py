@@ -16,7 +16,7 @@ from orders.errors import InvalidSetting
 from orders.model import RESERVED_ACTORS
 from orders.settings import ApiSettings, load
 from tests.api.conftest import Api, Asking, bearer, look_up
-from tests.examples import new_id
+from tests.examples import body, new_id
 from tests.issuer import ALL_SCOPES, forged, public_pem, token
 
 READ, WRITE, _, OPERATE = ALL_SCOPES.split()
@@ -120,6 +120,16 @@ async def test_the_subject_of_a_token_is_the_actor_in_the_audit_trail(asking: As
     await Api(http).until_event(order["id"], "refused")
     events = (await http.get(f"/orders/{order['id']}/events")).json()["data"]
     assert [events[0]["actor"], events[-1]["actor"]] == ["shop-frontend", "ann"]
+
+
+async def test_callers_do_not_share_their_keys(asking: Asking) -> None:
+    http, key = asking(), {"Idempotency-Key": new_id()}
+    placed = [
+        await http.post("/orders", json=body(), headers=bearer(token(sub=name)) | key) for name in ("ann", "bob", "ann")
+    ]
+    assert [answer.status_code for answer in placed] == [201, 201, 201]
+    assert ["Idempotent-Replayed" in answer.headers for answer in placed] == [False, False, True]
+    assert len({answer.json()["id"] for answer in placed}) == 2
 
 
 async def test_where_no_token_is_needed_the_actor_is_anonymous_and_may_do_everything(api: Api) -> None:

@@ -31,7 +31,7 @@ from tests.api.test_webhooks import signed_by_stripe
 from tests.examples import body
 
 EXPLORE = os.environ.get("EXPLORE")
-MANY = int(EXPLORE or 60)
+MANY = int(EXPLORE or 30)
 JSON = {"Content-Type": "application/json"}
 AT_REST = {"completed", "rejected", "awaiting_customer", "payment_failed", "cancelled"}
 LEGAL = [
@@ -72,11 +72,11 @@ def places(found: Any) -> list[tuple[Any, Any]]:
 def spoilt(draw: st.DrawFn, good: st.SearchStrategy[Any]) -> Any:
     """A good body, in which often a value or two, or a name, is another."""
     found = copy.deepcopy(draw(good))
-    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 1, 2]))):
+    for _ in range(draw(st.sampled_from([1, 0, 0, 1, 0, 2, 1, 0]))):
         if there := places(found):
             holder, key = draw(st.sampled_from(there))
             holder[key] = draw(ANYTHING)
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(1, 12)) == 7:
         found[draw(TEXT)] = 1
     return found
 
@@ -130,7 +130,7 @@ MESSAGES = {
     "payment/retry": st.just({"payment_method": "tok_visa"}),
 }
 THING = st.fixed_dictionaries(
-    {"id": TEXT, "status": TEXT, "payment_intent": TEXT}, optional={"metadata": st.just({"order_id": "ord_1"})}
+    {"id": TEXT, "status": TEXT, "payment_intent": TEXT, "metadata": st.just({"order_id": "ord_1"})}
 )
 NEWS = st.fixed_dictionaries(
     {
@@ -205,7 +205,10 @@ async def test_an_order_is_refused_and_leaves_nothing_or_stands_in_the_ledger_as
             status, answer = await post(api, "/orders", content, **{"Idempotency-Key": key})
             if status == 201:
                 assert answer["id"] == order_id
-                accepted.append((order_id, content))
+                order = await api.until(order_id, *AT_REST)
+                assert order["stuck"] is None
+                assert_as_said(row_of(database, order_id), content)
+                accepted.append(order_id)
                 return
             assert status in {400, 422}, (content, answer)
             with pytest.raises(RPCError, match="not found"):
@@ -214,10 +217,6 @@ async def test_an_order_is_refused_and_leaves_nothing_or_stands_in_the_ledger_as
 
     await asyncio.gather(*(send(written(each)) for each in drawn(ORDER, MANY)))
     assert MANY / 5 < len(accepted) < MANY
-    for order_id, content in accepted:
-        order = await api.until(order_id, *AT_REST)
-        assert order["stuck"] is None
-        assert_as_said(row_of(database, order_id), content)
 
 
 @pytest.mark.timeout(1200 if EXPLORE else 60)
@@ -227,7 +226,7 @@ async def test_an_address_is_refused_and_changes_nothing_or_becomes_the_order_s(
     order = await patient_api.place()
     await patient_api.until(order["id"], "in_review")
     before, done = row_of(database, order["id"])["shipping_address"], 0
-    for sent in drawn(ADDRESS, MANY // 3):
+    for sent in drawn(ADDRESS, MANY // 2):
         content = written(sent)
         status, _ = await post(patient_api, f"/orders/{order['id']}/shipping-address", content, "PUT")
         now = row_of(database, order["id"])["shipping_address"]
@@ -239,7 +238,7 @@ async def test_an_address_is_refused_and_changes_nothing_or_becomes_the_order_s(
             assert status in {400, 422}
             assert now == before
         before = now
-    assert 0 < done < MANY // 3
+    assert 0 < done < MANY // 2
     await post(patient_api, f"/orders/{order['id']}/cancel", b"{}")
 
 
@@ -250,7 +249,7 @@ async def test_a_message_is_refused_or_told_as_it_was_said_and_its_order_goes_on
 ) -> None:
     order_id = (await patient_api.place())["id"]
     order = await patient_api.until(order_id, "in_review")
-    for sent in drawn(MESSAGES[path], MANY // 6):
+    for sent in drawn(MESSAGES[path], MANY // 4):
         content = written(sent)
         status, answer = await post(patient_api, f"/orders/{order_id}/{path}", content)
         assert status in {200, 400, 409, 422}, answer
@@ -275,7 +274,7 @@ async def test_whatever_a_signed_webhook_says_its_order_goes_on(patient_api: Api
     order_id = (await patient_api.place())["id"]
     await patient_api.until(order_id, "in_review")
     statuses = set()
-    for event in drawn(NEWS, MANY // 3):
+    for event in drawn(NEWS, MANY // 2):
         sent = written(event).replace(b"ord_1", order_id.encode())
         answer = await patient_api.http.post("/webhooks/payments", **signed_by_stripe(sent))
         assert answer.status_code in {200, 400, 422}, (sent, answer.text)

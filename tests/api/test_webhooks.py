@@ -151,6 +151,29 @@ async def test_a_refund_that_failed_at_the_bank_marks_its_order(patient_api: Api
     await patient_api.http.post(f"/orders/{placed['id']}/cancel")
 
 
+@pytest.mark.parametrize("found", ["ch\x00", "ch\ud800", {"a": "\x00"}, ["\x00"], 7, None])
+async def test_an_id_that_the_ledger_could_not_hold_does_not_hold_up_its_order(patient_api: Api, found: Any) -> None:
+    placed = await patient_api.place()
+    await patient_api.until(placed["id"], "in_review")
+    sent = signed_by_stripe(stripe_event(placed["id"], id=found, payment_intent=found))
+    answer = await patient_api.http.post("/webhooks/payments", **sent)
+    assert answer.json() == {"accepted": True, "reason": None}
+    await patient_api.until_event(placed["id"], "payment_noticed")
+    assert (await patient_api.http.post(f"/orders/{placed['id']}/cancel")).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"id": "evt\x00"}, {"type": "charge\x00"}, {"id": "evt\ud800"}, {"data": []}])
+async def test_news_that_the_ledger_could_not_hold_are_refused(api: Api, change: dict[str, Any]) -> None:
+    answer = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(new_id()) | change))
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"#/{next(iter(change))}")
+
+
+@pytest.mark.parametrize("metadata", [["order_id"], "order_id", 7, {"order_id": ["ord_1"]}])
+async def test_metadata_that_are_none_name_no_order(api: Api, metadata: Any) -> None:
+    answer = await api.http.post("/webhooks/payments", **signed_by_stripe(stripe_event(None, metadata=metadata)))
+    assert answer.json() == {"accepted": False, "reason": "it is of no order of ours"}
+
+
 async def test_a_dispute_which_knows_only_its_payment_finds_the_order(travelling_api: Api) -> None:
     api = travelling_api
     placed = await api.place()

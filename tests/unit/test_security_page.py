@@ -16,7 +16,7 @@ HEAD = "| who | what they try | how it is stopped | which test shows it |"
 
 
 @cache
-def tests_in(file: str) -> set[str]:
+def names_in(file: str) -> set[str]:
     """The names of the tests in a file of the repository."""
     tree = ast.parse((ROOT / file).read_text())
     functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -30,7 +30,7 @@ def test_each_threat_names_what_stops_it_and_tests_that_are_there(row: str) -> N
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", shown)
     assert named
     assert re.sub(r"`tests/[\w/]+\.py::\w+`|[· ]", "", shown) == "", "a test is named by its file and its function"
-    assert [f"{file}::{test}" for file, test in named if not (ROOT / file).exists() or test not in tests_in(file)] == []
+    assert [f"{file}::{test}" for file, test in named if not (ROOT / file).exists() or test not in names_in(file)] == []
 
 
 def test_every_table_has_these_four_columns() -> None:
