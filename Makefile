@@ -18,7 +18,7 @@ LOCK    = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test soak bench coverage check alerts goldens policy secrets audit lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean \
+.PHONY: help install demo up test soak bench coverage check alerts goldens policy secrets audit lambda-check lambda-deploy images image-test lambda-zip lambda-test format lock docs manifests release reset clean histories \
 	kind-up deploy e2e kind-down
 
 help: ## list the targets
@@ -59,6 +59,9 @@ check: install ## lint, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+histories: install ## keep histories of all that can become of an order, made by today's code, and what it decides in the older ones
+	$(BIN)/python -m tests.replay
 
 alerts: install ## check the alert rules and run their tests, by promtool
 	$(BIN)/python -m tests.promtool

@@ -5,37 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from api.auth import Gatekeeper
 from api.dependencies import Services
 from api.errors import add_error_handlers
 from api.middleware import Limits, Traced
 from api.openapi import TAGS, describe
-from api.problems import TRACE_HEADER
-from api.routes import following, health, messages, orders, stats, webhooks
+from api.pages import Pages
+from api.routes import codec, following, health, messages, orders, stats, webhooks
 from api.tracing import of_requests
 from orders.settings import ApiSettings, AuthSettings, TelemetrySettings, load
 from orders.telemetry import OFF, Telemetry
 
-CORS: dict[str, Any] = {
-    "allow_methods": ["GET", "POST", "PUT"],
-    "allow_headers": [
-        "Authorization",
-        "Content-Type",
-        "Idempotency-Key",
-        "If-Match",
-        "If-None-Match",
-        "Last-Event-ID",
-        "traceparent",
-    ],
-    "expose_headers": ["ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After", TRACE_HEADER],
-    "max_age": 600,
-}
-"""What a page of an allowed origin may send, and read of the answer."""
 SERVICE = "orders-api"
 DESCRIPTION = (
     """Orders from *received* to *delivered*. Errors are problem details (RFC 9457); amounts are decimal strings."""
@@ -93,13 +76,13 @@ def create_app(
     app.state.services = services
     app.state.gatekeeper = gatekeeper
     app.state.max_body = settings.max_body
-    for part in (orders, following, messages, webhooks, stats, health):
+    for part in (orders, following, messages, webhooks, stats, codec, health):
         # Not `include_router`, which with the first request makes each route once more: 25 ms, and some at each other.
         app.router.routes.extend(part.router.routes)
     add_error_handlers(app)
     app.add_middleware(Limits, timeout=settings.timeout, max_headers=settings.max_headers)
-    if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
+    if settings.cors_origins or settings.codec_origins:
+        app.add_middleware(Pages, shop=settings.cors_origins, temporal=settings.codec_origins)
     app.add_middleware(Traced)
     describe(app)
     return app

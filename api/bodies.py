@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
+from temporalio.api.common.v1 import Payload
 
 from orders.contracts import CarrierEvent, PaymentNotice
 from orders.details import Address, OrderDetails, OrderLine
@@ -48,6 +50,7 @@ _INVISIBLE = (
     r"\u206a-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
 )
 """Blanks, and what has no shape of its own (Unicode, Default_Ignorable_Code_Point)."""
+_VISIBLE = r"^[\x21-\x7e]+$"
 _DECIMAL = r"^[0-9]{1,10}(\.[0-9]{1,10})?$"
 _LINE, _VISIBLE_LINE = rf"^[^{_FORBIDDEN}]*$", rf"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}]*$"
 
@@ -128,6 +131,8 @@ Price = Annotated[
     BeforeValidator(_plain_number),
     WithJsonSchema(_price_schema(max(PLACES))),
 ]
+Base64 = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
+"""Bytes (RFC 4648, section 4)."""
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), VisibleLine]
 MetadataValue = Annotated[str, StringConstraints(max_length=500), Line]
 
@@ -292,9 +297,7 @@ class AmendBody(Body):
 class CarrierEventBody(Body):
     """What a carrier tells of a parcel; ``id`` is the same however often it is told."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")] = Field(
-        examples=["evt_1"]
-    )
+    id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_VISIBLE)] = Field(examples=["evt_1"])
     shipment: Annotated[str, StringConstraints(max_length=64)] = Field(
         description="our reference on the label: the id of the shipment", examples=["ord_5f0c3d9a2b7e4f6a8c1d0e2f:1"]
     )
@@ -309,6 +312,44 @@ class CarrierEventBody(Body):
         return CarrierEvent(self.id, ShipmentStatus(self.status), self.at, self.note, trace_id=trace_id)
 
 
+class PayloadBody(BaseModel):
+    """One value as Temporal stores it, in JSON (Protocol Buffers, "ProtoJSON Format"); it may have more fields."""
+
+    metadata: dict[str, Base64] = Field(default_factory=dict, examples=[{"encoding": "anNvbi9wbGFpbg=="}])
+    data: Base64 = Field(default="", examples=["InBhaWQi"])
+
+
+class PayloadsBody(BaseModel):
+    """Some of them."""
+
+    payloads: list[PayloadBody] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, payloads: Iterable[Payload]) -> Self:
+        """Write payloads down."""
+        return cls(
+            payloads=[
+                PayloadBody(
+                    metadata={name: _written(each.metadata[name]) for name in each.metadata}, data=_written(each.data)
+                )
+                for each in payloads
+            ]
+        )
+
+    def found(self) -> list[Payload]:
+        """Read the payloads."""
+        return [
+            Payload(
+                metadata={name: b64decode(value) for name, value in each.metadata.items()}, data=b64decode(each.data)
+            )
+            for each in self.payloads
+        ]
+
+
+def _written(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
 _PROBLEMS = {
     "charge.dispute.created": "the customer disputes the payment",
     "refund.failed": "the refund has failed at the customer's bank",
@@ -319,28 +360,33 @@ _PROBLEMS = {
 class StripeEventBody(BaseModel):
     """An event of Stripe's, as far as it is looked at; it has more fields."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    type: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_VISIBLE)]
+    type: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_VISIBLE)]
     data: dict[str, Any]
 
     @property
     def order_id(self) -> str | None:
         """The order that our own requests have put into the object's metadata."""
-        found = (self._object.get("metadata") or {}).get("order_id")
+        metadata = self._object.get("metadata")
+        found = metadata.get("order_id") if isinstance(metadata, dict) else None
         return found if isinstance(found, str) else None
 
     @property
     def payment(self) -> str | None:
         """The PaymentIntent that it is about: a dispute, say, has none of our metadata, but this."""
-        found = self._object.get("payment_intent")
-        return found if isinstance(found, str) else None
+        return self._visible("payment_intent")
 
     def notice(self, trace_id: str | None) -> PaymentNotice:
         """Give the domain's notice."""
         problem = _PROBLEMS.get(self.type)
         if self.type == "charge.refund.updated" and self._object.get("status") == "failed":
             problem = _PROBLEMS["refund.failed"]
-        return PaymentNotice(self.id, self.type, str(self._object.get("id", ""))[:255], problem, STRIPE, trace_id)
+        return PaymentNotice(self.id, self.type, self._visible("id") or "", problem, STRIPE, trace_id)
+
+    def _visible(self, name: str) -> str | None:
+        """Give an id in the object, if it is one; PostgreSQL could not hold every text."""
+        found = self._object.get(name)
+        return found[:255] if isinstance(found, str) and re.fullmatch(_VISIBLE, found) else None
 
     @property
     def _object(self) -> dict[str, Any]:

@@ -73,7 +73,16 @@ class Services:
         telemetry.watch_database(database.engine, "ledger", lambda: database.waiting)
         policy, webhooks = load(LifecycleSettings).policy(), load(WebhookSettings)
         cursors = Cursors.of(settings.cursor_secret, database_settings.url)
-        return cls.of(client, database, policy, settings.timeout, webhooks, cursors, settings.max_waiting)
+        return cls.of(
+            client,
+            database,
+            policy,
+            settings.timeout,
+            webhooks,
+            cursors,
+            settings.max_waiting,
+            settings.max_waiting_each,
+        )
 
     @classmethod
     def of(
@@ -85,12 +94,14 @@ class Services:
         webhooks: WebhookSettings,
         cursors: Cursors,
         max_waiting: int = 1000,
+        max_waiting_each: int | None = None,
     ) -> Services:
         """Put the API together from what is there."""
         reader = LedgerReader(database)
         orders = OrderService(client, reader, policy, timeout)
         progress, lists = ProgressService(client, orders), OrderLists(reader, cursors)
-        return cls(client, database, orders, progress, webhooks, EventFeed(reader, max_waiting), lists)
+        feed = EventFeed(reader, max_waiting, max_waiting_each)
+        return cls(client, database, orders, progress, webhooks, feed, lists)
 
     async def missing(self) -> list[DependencyUnavailable]:
         """Say which dependencies give no sign of life."""

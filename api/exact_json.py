@@ -65,6 +65,8 @@ def _refuse_other_than_json(request: Request) -> None:
     if has_body and not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
         found = f"{kind} is not understood" if kind else "the body has no type"
         raise UnsupportedMediaType(f"{found}: send it as Content-Type: application/json")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("the body is packed by Content-Encoding: send it as it is")
 
 
 def _refuse(constant: str) -> Any:

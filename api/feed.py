@@ -11,7 +11,7 @@ from typing import Protocol
 
 from orders.errors import DependencyUnavailable, Overloaded
 from orders.ledger.reader import Trail
-from orders.model import CLOSING, Event
+from orders.model import ANONYMOUS, CLOSING, Event
 
 POLL = 0.25
 """How often, in seconds, the ledger is asked while somebody waits."""
@@ -28,9 +28,10 @@ class Ledger(Protocol):
 class Follower:
     """Somebody who waits for one order's events; ``mark`` is the ``seq`` of the last one that came."""
 
-    def __init__(self, order_id: str, mark: int) -> None:
+    def __init__(self, order_id: str, mark: int, caller: str = ANONYMOUS) -> None:
         self.order_id = order_id
         self.mark = mark
+        self.caller = caller
         self.is_dismissed = False
         self._ready: list[Event] = []
         self._woken = asyncio.Event()
@@ -64,9 +65,10 @@ class EventFeed:
     The marks alone say what is asked for, so nothing is lost between reading a trail and following it from there.
     """
 
-    def __init__(self, ledger: Ledger, max_waiting: int, poll: float = POLL) -> None:
+    def __init__(self, ledger: Ledger, max_waiting: int, max_each: int | None = None, poll: float = POLL) -> None:
         self._ledger = ledger
         self._max_waiting = max_waiting
+        self._max_each = max_each or max_waiting
         self._every = poll
         self._followers: set[Follower] = set()
         self._polling: asyncio.Task[None] | None = None
@@ -78,15 +80,18 @@ class EventFeed:
         return len(self._followers)
 
     @contextmanager
-    def follow(self, order_id: str, after: int) -> Iterator[Follower]:
+    def follow(self, order_id: str, after: int, caller: str = ANONYMOUS) -> Iterator[Follower]:
         """Let somebody wait for the events of an order behind ``after``, until the block is left.
 
         Raises:
-            Overloaded: as many as may are waiting already.
+            Overloaded: as many as may are waiting already, or as many as may of this caller.
         """
         if self.waiting >= self._max_waiting:
             raise Overloaded("too many wait for events")
-        follower = Follower(order_id, after)
+        # Those who have no name may be many.
+        if caller != ANONYMOUS and sum(each.caller == caller for each in self._followers) >= self._max_each:
+            raise Overloaded(f"you wait for events {self._max_each} times already, and others want to")
+        follower = Follower(order_id, after, caller)
         self._followers.add(follower)
         if self._is_closed:
             follower.dismiss()

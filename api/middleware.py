@@ -23,6 +23,7 @@ from orders.telemetry.context import context_of
 
 GRACE = 0.25
 """How much later than the deadline, in seconds, a request is cut off: whoever is waited for is to be named first."""
+TWO_LENGTHS = "the body has a Content-Length and a Transfer-Encoding: send one of them"
 logger = logging.getLogger(__name__)
 
 
@@ -90,6 +91,11 @@ class Limits:
         if (size := sum(len(name) + len(value) + 4 for name, value in scope["headers"])) > self._max_headers:
             detail = f"the headers have {size} bytes, of {self._max_headers} at most"
             await problem(request, "headers-too-large", detail)(scope, receive, send)
+            return
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            # What follows could be a request to somebody in front of us, and a body to us (RFC 9112, section 6.1).
+            refused = problem(request, "malformed", TWO_LENGTHS, headers={"Connection": "close"})
+            await refused(scope, receive, send)
             return
         state = scope["state"]
         try:

@@ -19,6 +19,7 @@ TAGS = [
     {"name": "messages", "description": "Change an order's mind; each message stands in its audit trail."},
     {"name": "webhooks", "description": "What partners tell by themselves, signed."},
     {"name": "stats", "description": "How the system does."},
+    {"name": "codec", "description": "What Temporal's web page and command line need to show what is encrypted there."},
     {"name": "health", "description": "Probes."},
 ]
 TRACE = {

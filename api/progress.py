@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio import exceptions
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError
@@ -17,7 +19,7 @@ from temporalio.service import RPCError
 from api.service import OrderService
 from orders.contracts import order_workflow_id
 from orders.deadline import remaining
-from orders.errors import sayable
+from orders.errors import Undecipherable, sayable
 from orders.progress import Attempt, LiveProgress, Progress, progress
 from orders.workflows.order import OrderWorkflow
 
@@ -53,12 +55,34 @@ class ProgressService:
         handle = self._client.get_workflow_handle_for(OrderWorkflow.run, order_workflow_id(order_id))
         try:
             return await handle.query(OrderWorkflow.progress, rpc_timeout=_patience())
-        except (RPCError, RuntimeError, WorkflowQueryFailedError):
-            # No worker, no workflow, or no Temporal: the ledger knows the order as it was last written.
+        except (RPCError, RuntimeError, WorkflowQueryFailedError, Undecipherable):
+            # No worker, no workflow, no Temporal, or not the key to what it says: the ledger knows the order as it was
+            # last written.
             return None
 
     async def _attempts(self, order_id: str) -> list[Attempt]:
-        return [_attempt(info) async for info in self._pending(order_workflow_id(order_id))]
+        return [await self._attempt(info) async for info in self._pending(order_workflow_id(order_id))]
+
+    async def _attempt(self, info: PendingActivityInfo) -> Attempt:
+        is_running = info.state == RUNNING
+        return Attempt(
+            step=info.activity_type.name,
+            attempt=info.attempt,
+            is_running=is_running,
+            last_error=await self._reason(info.last_failure) if info.HasField("last_failure") else None,
+            next_at=None if is_running else _time(info.next_attempt_schedule_time),
+        )
+
+    async def _reason(self, failure: Failure) -> str:
+        try:
+            error = await self._client.data_converter.decode_failure(failure)
+        except Undecipherable as missing:
+            return str(missing)
+        if isinstance(error, exceptions.TimeoutError):
+            return "no answer in time"
+        if isinstance(error, exceptions.ApplicationError):
+            return sayable(error.type, error.message)
+        return sayable(None, str(error))
 
     async def _pending(self, workflow_id: str) -> AsyncIterator[PendingActivityInfo]:
         try:
@@ -78,24 +102,6 @@ class ProgressService:
 def _patience() -> timedelta:
     # The ledger is to have its turn before the request is over.
     return remaining(2 * PATIENCE) / 2
-
-
-def _attempt(info: PendingActivityInfo) -> Attempt:
-    is_running = info.state == RUNNING
-    return Attempt(
-        step=info.activity_type.name,
-        attempt=info.attempt,
-        is_running=is_running,
-        last_error=_reason(info) if info.HasField("last_failure") else None,
-        next_at=None if is_running else _time(info.next_attempt_schedule_time),
-    )
-
-
-def _reason(info: PendingActivityInfo) -> str:
-    failure = info.last_failure
-    if failure.HasField("timeout_failure_info"):
-        return "no answer in time"
-    return sayable(failure.application_failure_info.type or None, failure.message)
 
 
 def _time(timestamp: Timestamp) -> datetime | None:

@@ -333,6 +333,9 @@ class OrderService:
             if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
                 # Temporal has a limit of its own: ten messages of one order at work at a time, or so many requests.
                 raise Overloaded("Temporal takes no more at the moment") from error
+            if error.status is RPCStatusCode.FAILED_PRECONDITION:
+                # Its last task has failed, as it does on a worker that is being killed, or was overrun; it is tried again.
+                raise DependencyUnavailable("a worker of the order", error.message) from error
             if error.status in AWAY or error.status is RPCStatusCode.NOT_FOUND:
                 raise DependencyUnavailable("Temporal", error.message) from error
             raise

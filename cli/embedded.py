@@ -90,9 +90,16 @@ class EmbeddedPostgres:
 
 
 def temporal_command(
-    *, port: int, ui_port: int | None = None, state: Path | None = None, namespaces: tuple[str, ...] = ()
+    *,
+    port: int,
+    ui_port: int | None = None,
+    state: Path | None = None,
+    namespaces: tuple[str, ...] = (),
+    codec: str | None = None,
 ) -> list[str]:
     """Give the command of Temporal's own development server; without ``state`` it forgets everything when it stops.
+
+    Its page asks ``codec``, a URL, for what is encrypted.
 
     Raises:
         FileNotFoundError: its package is not installed.
@@ -102,6 +109,7 @@ def temporal_command(
     # By default the server may let every timer wait up to a second longer: tries that follow each other soon feel it.
     command += ["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="25ms"']
     command += ["--ui-port", str(ui_port)] if ui_port else ["--headless"]
+    command += ["--ui-codec-endpoint", codec] if codec else []
     command += ["--db-filename", str(state)] if state else []
     for namespace in namespaces:
         command += ["--namespace", namespace]

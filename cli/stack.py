@@ -207,7 +207,10 @@ class Stack:
         ui_port = self._port(settings.temporal_ui_port, "STACK_TEMPORAL_UI_PORT")
         state = self.folder / "temporal.db" if self.keep else None
         namespace = load(TemporalSettings).namespace
-        command = temporal_command(port=port, ui_port=ui_port, state=state, namespaces=(namespace,))
+        codec = f"{self.api_url}/codec" if load(TemporalSettings).encryption_keys else None
+        page = ",".join(f"http://{host}:{ui_port}" for host in ("127.0.0.1", "localhost"))
+        self.environment = {"CODEC_ORIGINS": page} | self.environment
+        command = temporal_command(port=port, ui_port=ui_port, state=state, namespaces=(namespace,), codec=codec)
         self._processes.spawn("temporal", command, self.environment)
         self.environment["TEMPORAL_ADDRESS"] = f"127.0.0.1:{port}"
         self.temporal_ui = f"http://127.0.0.1:{ui_port}"

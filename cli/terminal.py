@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from cli import show
 from cli.client import Event
 from cli.errors import StackError
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_STEERING = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+"""What moves the cursor, is a command to a terminal (ECMA-48), or turns the direction of text around."""
+_HARMLESS = {code: "\N{REPLACEMENT CHARACTER}" for code in _STEERING if chr(code) != "\n"}
+
+
+class Screen(Console):
+    """A terminal that nothing steers but rich: not a name that somebody has given, nor an API that is none of ours."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Draw something, and show what would do something else."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(segment.text.translate(_HARMLESS), segment.style)
+
+
+out = Screen(highlight=False)
+err = Screen(stderr=True, highlight=False, soft_wrap=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alembic import command
@@ -18,10 +19,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, NullPool, text
+from sqlalchemy.exc import DBAPIError
 
 from migrations.catalogue import EXAMPLE, InvalidCatalogue, enter, read
-from orders.errors import InvalidSetting
+from orders.errors import InvalidSetting, OrderError
 from orders.ledger.engine import Database, engine_of
+from orders.ledger.limits import of_migration
 from orders.logs import set_up_logging
 from orders.patience import patiently
 from orders.settings import DatabaseSettings, load
@@ -29,10 +32,21 @@ from orders.settings import DatabaseSettings, load
 logger = logging.getLogger(__name__)
 LOCK = 0x6F72646572
 """The advisory lock that makes two migrations at once one after the other: "order" in ASCII."""
+RESTS = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""After how many seconds each a migration is tried again that did not get the lock of a table."""
+_NO_LOCK = "55P03"
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply every migration that is missing, up to this one; a schema of a newer release stays as it is."""
+class NoLock(OrderError):
+    """A table was in use for longer than a migration may wait, each time; the text says what to do."""
+
+
+def upgrade(engine: Engine, revision: str = "head", rests: Sequence[float] = RESTS) -> None:
+    """Apply every migration that is missing, up to this one; a schema of a newer release stays as it is.
+
+    Raises:
+        NoLock: a table was in use for too long at every try; what had been applied before stays.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["engine"] = engine
@@ -47,9 +61,36 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
             if found and found > newest:
                 logger.info("the schema of the database is at %s, of a newer release: %s is in it", found, newest)
             else:
-                command.upgrade(config, revision)
+                _in_turn(lambda: command.upgrade(config, revision), rests)
         finally:
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+
+
+def _in_turn(migrate: Callable[[], None], rests: Sequence[float]) -> None:
+    """Try again after each rest: everybody else waits behind who waits for a table, so no try may take long."""
+    for rest in rests:
+        try:
+            migrate()
+        except DBAPIError as error:
+            logger.warning("a table is in use: tried again in %g s (%s)", rest, _said(error))
+            time.sleep(rest)
+        else:
+            return
+    try:
+        migrate()
+    except DBAPIError as error:
+        raise NoLock(
+            f"a table was in use at each of {len(rests) + 1} tries: end the transactions that hold it, the oldest "
+            f"xact_start in pg_stat_activity first, and run the migrations again ({_said(error)})"
+        ) from error
+
+
+def _said(error: DBAPIError) -> str:
+    """What PostgreSQL says about a lock that was not to be had in time; any other error goes on."""
+    answer = error.orig.args[0] if error.orig and error.orig.args else None
+    if not isinstance(answer, dict) or answer.get("C") != _NO_LOCK:
+        raise error
+    return str(answer.get("M"))
 
 
 def _newest(config: Config) -> str:
@@ -83,8 +124,11 @@ async def _main(catalogue: Path | None) -> None:
         await asyncio.to_thread(database.ping)
 
     await patiently(ping)
-    # Without the service's pool and time limits: to wait for another migration, or to build an index, may take long.
-    await asyncio.to_thread(upgrade, engine_of(settings, poolclass=NullPool))
+    # Without the service's pool and limits of statements.
+    engine = engine_of(
+        settings, connect_args={"startup_params": dict(of_migration(settings.timeout))}, poolclass=NullPool
+    )
+    await asyncio.to_thread(upgrade, engine)
     if articles:
         entered = await asyncio.to_thread(enter, database, articles)
         logger.info("%s of %s articles entered, the others were there", entered, len(articles))
@@ -98,7 +142,7 @@ if __name__ == "__main__":
     try:
         set_up_logging("orders-migrations")
         asyncio.run(_main(_arguments().catalogue))
-    except (InvalidSetting, InvalidCatalogue, OSError) as error:
+    except (InvalidSetting, InvalidCatalogue, NoLock, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -15,7 +15,8 @@
     ├── StaleWrite           a write to the ledger that a newer decision has overtaken
     ├── Overloaded           too much is going on in this process
     ├── DependencyUnavailable  the database or Temporal can't be reached
-    │   └── SchemaBehind     the database's schema is older than the code needs
+    │   ├── SchemaBehind     the database's schema is older than the code needs
+    │   └── Undecipherable   what Temporal stores is encrypted by a key that is not at hand
     └── InvalidSetting       an environment variable has a value that can't be used
 """
 
@@ -94,6 +95,14 @@ class SchemaBehind(DependencyUnavailable):
         self.args = (reason,)
 
 
+class Undecipherable(DependencyUnavailable):
+    """What Temporal stores is encrypted by a key that is not at hand; the text names the key and says what to do."""
+
+    def __init__(self, key_id: str, reason: str) -> None:
+        # The id may come from anywhere.
+        super().__init__(f"the encryption key {key_id[:64]!r}", reason)
+
+
 class Overloaded(OrderError):
     """Too much is going on in this process; the text says what there is too much of."""
 
@@ -102,7 +111,9 @@ class InvalidSetting(OrderError):
     """An environment variable has a value that can't be used; the text names it and says what to do."""
 
 
-SAYABLE = frozenset(kind.__name__ for kind in (PartnerUnavailable, PartnerMisuse, DependencyUnavailable))
+SAYABLE = frozenset(
+    kind.__name__ for kind in (PartnerUnavailable, PartnerMisuse, DependencyUnavailable, Undecipherable)
+)
 """The errors whose texts are ours, and may be shown to anybody."""
 
 

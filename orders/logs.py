@@ -113,9 +113,14 @@ class Text(logging.Formatter):
         """Write the line."""
         found = known(record)
         ids = " ".join(f"{name}={found[name]}" for name in AT_A_GLANCE if name in found)
-        message = "\\n".join(record.message.splitlines())
+        message = visible(record.message)
         line = f"{record.asctime} {record.levelname:7} {record.name.partition('.')[0]}: {message}"
         return line + self._ids.format(ids) if ids else line
+
+
+def visible(text: str) -> str:
+    """Write out, as Python does, what would begin a line of its own, turn text around, or steer a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def known(record: logging.LogRecord) -> dict[str, Any]:

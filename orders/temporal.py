@@ -1,11 +1,11 @@
-"""How every process reaches Temporal: one place for the converter and the errors."""
+"""How every process reaches Temporal: one place for the converter, the codec and the errors."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode, TLSConfig
 
 from orders.contracts import TASKS
@@ -64,7 +65,7 @@ async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Tel
             namespace=settings.namespace,
             api_key=settings.api_key.get_secret_value() if settings.api_key else None,
             tls=_tls(settings),
-            data_converter=pydantic_data_converter,
+            data_converter=_converter(settings),
             lazy=lazy,
             keep_alive_config=KeepAliveConfig(
                 interval_millis=round(1000 * settings.keep_alive.total_seconds()),
@@ -74,6 +75,19 @@ async def connect(settings: TemporalSettings, lazy: bool = False, telemetry: Tel
         )
     except (RuntimeError, RPCError, ValueError) as error:
         raise DependencyUnavailable("Temporal", _why(error, f"={settings.address}")) from error
+
+
+def _converter(settings: TemporalSettings) -> DataConverter:
+    if not settings.encryption_keys:
+        return pydantic_data_converter
+    from orders.codec import Codec  # noqa: PLC0415 - `cryptography` takes its time, which who has no keys is to save
+
+    codec = Codec(settings.encryption_keys)
+    converter = replace(pydantic_data_converter, payload_codec=codec)
+    if not codec.encrypts:
+        return converter
+    # By default the texts and the stack traces of errors are no payloads, which alone are encrypted.
+    return replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
 
 
 def _tls(settings: TemporalSettings) -> TLSConfig | bool:

@@ -29,7 +29,6 @@ SOURCES = {"PyPI": ("pypi",), "OSV": ("osv",), "ecosyste.ms": ("esms",)}
 """Who is asked, one after the other until one answers, as ``--vulnerability-service`` takes them."""
 CANARY = "jinja2==2.10"
 """It has had known vulnerabilities for years. Who knows of none, such as a mirror of PyPI, is no source."""
-NOBODY = "none of {} can be asked from here, or knows of any"
 PATIENCE = 300.0
 """How long, in seconds, one of them may take with all packages."""
 

@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # An API in the tests' own process is asked by nobody else.
     os.environ["API_HOST"] = "127.0.0.1"
     is_spread = hasattr(config, "workerinput")
-    no_servers = ("tests/unit", "tests/deploy", "tests/images")
+    no_servers = ("tests/unit", "tests/replay", "tests/deploy", "tests/images")
     only_files = bool(config.args) and all(any(each in argument for each in no_servers) for argument in config.args)
     if not is_spread and not only_files and not config.option.collectonly:
         _servers = Servers.start(processes=config.getoption("numprocesses", None) or 0)

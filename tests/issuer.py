@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -13,6 +16,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from orders.settings import AuthSettings, load
@@ -63,6 +67,23 @@ def token(
     given = {name: value for name, value in claims.items() if value is not None}
     algorithm = algorithm or ("ES256" if kid.startswith("ec") else "RS256")
     return jwt.encode(given, private_key(signed_by or kid), algorithm, {"kid": kid})
+
+
+def by_hand(header: dict[str, Any], claims: dict[str, Any], secret: bytes | None) -> str:
+    """A token that PyJWT refuses to make."""
+    parts = [base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=") for each in (header, claims)]
+    signature = hmac.new(secret, b".".join(parts), hashlib.sha256).digest() if secret else b""
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+def forged(algorithm: str, secret: bytes | None = None) -> str:
+    part = token().split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return by_hand({"alg": algorithm, "kid": "rsa"}, claims, secret)
+
+
+def public_pem() -> bytes:
+    return private_key("rsa").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 class Issuer:

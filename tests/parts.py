@@ -7,12 +7,14 @@ import sys
 PARTS = {
     "unit": "tests/unit",
     "workflows": "tests/workflows",
+    "replay": "tests/replay",
     "activities": "tests/integration/test_activities.py tests/integration/test_simulated_partners.py",
     "database": "tests/integration/test_ledger.py tests/integration/test_stock.py tests/integration/test_migrations.py "
     "tests/integration/test_encryption.py",
     "integration": "tests/integration",
     "api": "tests/api",
     "deploy": "tests/deploy",
+    "faults": "tests/faults",
     "function": "tests/function",
     "images": "tests/images",
     "stack": "tests/stack",

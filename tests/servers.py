@@ -37,7 +37,14 @@ USES = (
     "told",
     "counted",
     "probed",
+    "upgraded",
+    "replaced",
+    "rolling",
+    "draining",
     "function",
+    "audited",
+    "guarded",
+    "encrypted",
 )
 """What each test process has namespaces for, besides its main one."""
 PROVEN = """local all /^rotated_ scram-sha-256

@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -29,12 +30,13 @@ class Certificates:
         client.cert_chain_pems[0].write_to_path(str(self.cert))
         client.private_key_pem.write_to_path(str(self.key))
 
-    def server(self, name: str, *, wants_certificates: bool = False) -> ssl.SSLContext:
+    def server(self, name: str, *, wants_certificates: bool = False, expired: bool = False) -> ssl.SSLContext:
         """A server of this name, which may want certificates of the same authority from its clients."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         # What gRPC speaks; PostgreSQL's clients don't ask.
         context.set_alpn_protocols(["h2"])
-        self._authority.issue_cert(name).configure_cert(context)
+        over = datetime.now(UTC) - timedelta(minutes=1) if expired else None
+        self._authority.issue_cert(name, not_after=over).configure_cert(context)
         if wants_certificates:
             context.verify_mode = ssl.CERT_REQUIRED
             self._authority.configure_trust(context)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response, status
 
 from api.auth import Scope
-from api.dependencies import Feed, LiveProgress, OrderId, Orders, needs
+from api.dependencies import Caller, Feed, LiveProgress, OrderId, Orders, needs
 from api.event_stream import STREAM, VARY, EventStream
 from api.exact_json import ExactJsonRoute
 from api.feed import Follower
@@ -50,6 +50,7 @@ async def events(
     order_id: OrderId,
     orders: Orders,
     feed: Feed,
+    caller: Caller,
     request: Request,
     response: Response,
     after: Annotated[int, Query(ge=0, le=MAX_SEQ, description="only events behind this `seq`", examples=[7])] = 0,
@@ -66,7 +67,7 @@ async def events(
     """Read an order's audit trail, oldest first, 1000 events at most; or follow it, by waiting or as a stream."""
     after = after if last_event_id is None else last_event_id
     trail = await orders.trail(order_id, after)
-    following = feed.follow(order_id, trail.reached)
+    following = feed.follow(order_id, trail.reached, caller.actor)
     is_waiting, accept = not request.state.is_head, ",".join(request.headers.getlist("Accept"))
     is_buffered = getattr(request.state, "is_buffered", False)
     if is_waiting and is_buffered and not accepts(accept, JSON):

@@ -10,6 +10,7 @@ revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+contracts = "0.0"  # what was there before the first release, nobody's code uses
 
 
 def upgrade() -> None:

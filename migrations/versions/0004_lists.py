@@ -25,8 +25,11 @@ def upgrade() -> None:
     with op.get_context().autocommit_block():
         # On its way here Alembic asks for the isolation level, for which pg8000 has begun a transaction.
         op.execute("commit")
+        # Who waits to build an index concurrently keeps nobody from writing.
+        op.execute("set lock_timeout = 0")
         for name, definition in INDEXES.items():
             op.execute(f"drop index concurrently if exists {name}")
             op.execute(f"create index concurrently {name} on orders {definition}")
         # The statistics of an expression, which the planner goes by, come with the first analysis.
         op.execute("analyze orders")
+        op.execute("reset lock_timeout")

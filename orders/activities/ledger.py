@@ -20,7 +20,8 @@ class LedgerActivities:
     def __init__(self, ledger: LedgerWriter) -> None:
         self._ledger = ledger
 
-    @activity.defn(name="record")
+    # Not to be broken off in the middle of a statement: its answer would be left on the connection, for the next one.
+    @activity.defn(name="record", no_thread_cancel_exception=True)
     def record(self, entry: RecordEvents) -> Recorded:
         """Append events to the audit trail and bring the order's row and the stock up to date; log each event.
 
@@ -33,7 +34,7 @@ class LedgerActivities:
                 _log(event, entry.order)
         return recorded
 
-    @activity.defn(name="record_refusal")
+    @activity.defn(name="record_refusal", no_thread_cancel_exception=True)
     def record_refusal(self, refusal: RecordRefusal) -> None:
         """Append a refusal to the trail of an order that is at its end."""
         self._ledger.record_refusal(refusal)

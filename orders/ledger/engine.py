@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orders.deadline import remaining
 from orders.errors import DependencyUnavailable, InvalidSetting, Overloaded
+from orders.ledger import limits
 from orders.ledger.credentials import identify, mistrusted
 from orders.ledger.encryption import context_of, explained
 from orders.ledger.keeping import look_after, pool_of
@@ -27,9 +28,9 @@ from orders.settings.servers import IN_URL
 
 T = TypeVar("T")
 
-_NOT_THERE = ("08", "28", "3D", "53", "57P", "57014")
-"""SQLSTATEs that mean "not now" or "not with this URL": connection, authorization, no such database, resources,
-operator, statement timeout (PostgreSQL manual, appendix A)."""
+_NOT_THERE = ("08", "25P03", "28", "3D", "53", "55P03", "57P", "57014")
+"""SQLSTATEs that mean "not now" or "not with this URL": connection, a transaction that stood idle, authorization, no
+such database, resources, a lock that was not to be had, operator, statement timeout (PostgreSQL manual, appendix A)."""
 _WHO = "28"
 """The class of SQLSTATEs that mean that the server does not believe who we are."""
 _SHORTEN = text("select set_config('statement_timeout', :limit, false)")
@@ -49,7 +50,6 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._is_pooled = settings.pooler == "transaction"
-        limit = {"statement_timeout": str(int(settings.timeout.total_seconds() * 1000))}
         self.engine: Engine = engine_of(
             settings,
             # An error is logged, goes to Temporal and into a span: it tells nothing of customers.
@@ -57,8 +57,8 @@ class Database:
             connect_args={
                 # The server's own limit comes first: cutting the connection is for when it can't say so any more.
                 "timeout": settings.timeout.total_seconds() + 1,
-                # A pooler refuses such a parameter, and who sets it later keeps a connection for himself.
-                "startup_params": {} if self._is_pooled else limit,
+                # A pooler refuses such parameters, and who sets them later keeps a connection for himself.
+                "startup_params": {} if self._is_pooled else dict(limits.of_process(settings.timeout)),
             },
             **pool_of(settings),
         )
@@ -148,7 +148,10 @@ class Database:
                 found = work(connection)
                 if self._is_pooled:
                     connection.commit()
-            except OSError:
+            except DBAPIError:
+                # The server has answered, or SQLAlchemy has seen that the connection is gone.
+                raise
+            except BaseException:
                 # The answer may still come, and must not be taken for that to another question.
                 connection.invalidate()
                 raise
@@ -252,8 +255,8 @@ def _is_away(error: SQLAlchemyError) -> bool:
 
 
 def _is_of_pooler(answer: Mapping[str, str]) -> bool:
-    # As PgBouncer and RDS Proxy refuse the limit that a session is to begin with.
-    return answer.get("C") in ("08P01", "0A000") and "statement_timeout" in answer.get("M", "")
+    # As PgBouncer and RDS Proxy refuse the limits that a session is to begin with.
+    return answer.get("C") in ("08P01", "0A000") and any(name in answer.get("M", "") for name in limits.NAMES)
 
 
 def _is_network(error: DBAPIError) -> bool:

@@ -42,6 +42,12 @@ class ApiSettings(Settings):
         description="web pages that may call the API from a browser, such as `https://shop.example.com`, with commas "
         "between them; none by default",
     )
+    codec_origins: Origins = Field(
+        (),
+        alias="CODEC_ORIGINS",
+        description="the origin of Temporal's web page, such as `https://temporal.example.com`, whose readers may have "
+        "decrypted in it what is encrypted by ENCRYPTION_KEYS; several with commas; none by default",
+    )
     timeout: Positive = Field(
         timedelta(seconds=10),
         alias="API_TIMEOUT",
@@ -53,6 +59,13 @@ class ApiSettings(Settings):
         alias="API_MAX_WAITING",
         ge=1,
         description="how many clients may wait for the events of orders at once, in one process",
+    )
+    max_waiting_each: int = Field(
+        500,
+        alias="API_MAX_WAITING_EACH",
+        ge=1,
+        description="how many of them one caller may be, by the `sub` of its token, so that none takes every place; "
+        "callers without tokens can't be told apart, and have no such limit",
     )
     cursor_secret: SecretStr | None = Field(
         None,

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from orders.settings.base import Positive, Settings, possible_port
 from orders.settings.certificates import SYSTEM, Authorities, AuthoritiesOrSystem, Readable, check_pair
+from orders.settings.keys import EncryptionKeys
 
 
 def _one_word(secret: SecretStr) -> SecretStr:
@@ -22,7 +23,7 @@ def _one_word(secret: SecretStr) -> SecretStr:
 
 
 class TemporalSettings(Settings):
-    """The Temporal server (Temporal's own variables)."""
+    """The Temporal server (Temporal's own variables), and the keys to what is stored there."""
 
     address: Annotated[str, AfterValidator(possible_port)] = Field(
         "localhost:7233", alias="TEMPORAL_ADDRESS", pattern=r"^[^:/\s]+:\d{1,5}$", description="Temporal's `host:port`"
@@ -69,6 +70,13 @@ class TemporalSettings(Settings):
         alias="TEMPORAL_KEEP_ALIVE_TIMEOUT",
         description="how long that sign may take: then the connection is lost, perhaps dropped silently by a NAT, and "
         "what was asked on it is asked on another; a function takes 2 seconds",
+    )
+    encryption_keys: EncryptionKeys = Field(
+        (),
+        alias="ENCRYPTION_KEYS",
+        description="what is encrypted by, before Temporal gets and stores it: `ID:KEY`, KEY being 32 bytes in base64, "
+        "with commas between several; the first encrypts, all decrypt. `plain` in the place of the first encrypts "
+        "nothing. The same for the API and all workers: docs/encryption.md",
     )
 
     @property
@@ -146,7 +154,7 @@ class DatabaseSettings(Settings):
         alias="DATABASE_POOLER",
         description="`transaction`: DATABASE_URL is that of a pooler which lends a connection of the server's for a "
         "transaction (RDS Proxy; PgBouncer with `pool_mode=transaction`): each piece of work is one, and nothing is "
-        "set for a session; what limits a statement is the role's (`alter role … set statement_timeout`)",
+        "set for a session; what limits it is the role's (docs/database.md)",
     )
     auth: Literal["password", "iam", "secret"] = Field(
         "password",
@@ -171,7 +179,8 @@ class DatabaseSettings(Settings):
     timeout: Positive = Field(
         timedelta(seconds=5),
         alias="DATABASE_TIMEOUT",
-        description="longest wait for a connection or a statement",
+        description="longest wait for a connection or a statement; for a lock PostgreSQL lets it wait four fifths of "
+        "that, and a migration half of it, and it ends a transaction of which nothing is heard for so long",
     )
     ssl_mode: Annotated[
         Literal["disable", "require", "verify-ca", "verify-full"], BeforeValidator(_without_falling_back)

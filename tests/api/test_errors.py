@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -153,6 +154,19 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(api: Api, kind: str
     assert answer.status_code == 415
     assert answer.json()["type"] == "urn:order-lifecycle:problem:unsupported-media-type"
     assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip"])
+async def test_a_body_that_is_packed_is_refused(api: Api, coding: str) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    for content in (bomb, json.dumps(body()).encode()):
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        answer = await api.http.post("/orders", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (
+            415,
+            "urn:order-lifecycle:problem:unsupported-media-type",
+        )
+        assert "Content-Encoding" in answer.json()["detail"]
 
 
 async def test_json_may_have_a_charset_and_a_type_of_its_own(api: Api) -> None:

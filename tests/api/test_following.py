@@ -18,6 +18,7 @@ import uvicorn
 
 from api import event_stream
 from api.app import create_app
+from api.auth import Gatekeeper
 from api.dependencies import Services
 from api.feed import EventFeed
 from orders.contracts import RecordRefusal
@@ -26,8 +27,9 @@ from orders.ledger.reader import LedgerReader
 from orders.ledger.writer import Ledger
 from orders.policy import Policy
 from orders.settings import ApiSettings, load
-from tests.api.conftest import STREAMS, Api, http_of
+from tests.api.conftest import STREAMS, Api, bearer, http_of
 from tests.examples import new_id
+from tests.issuer import Issuer, token
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -211,6 +213,25 @@ async def test_one_too_many_who_waits_is_told_to_come_again(
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
         assert answer.json()["type"] == "urn:order-lifecycle:problem:overloaded"
         assert (await http.get(address)).status_code == 200
+
+
+@pytest.mark.container_only("there is one request at a time, so nobody is too many")
+async def test_a_caller_that_takes_too_many_places_leaves_the_others_theirs(
+    patient_api: Api, services_with: Callable[[Policy], Services], issuer: Issuer
+) -> None:
+    order_id, address = await in_review(patient_api)
+    feed = EventFeed(LedgerReader(services_with(Policy()).database), max_waiting=3, max_each=1)
+    ann, bob = (bearer(token(sub=name)) for name in ("ann", "bob"))
+    services = replace(services_with(Policy()), feed=feed)
+    async with http_of(services, lambda: Gatekeeper(issuer.settings())) as http:
+        first = asyncio.create_task(http.get(f"{address}&wait=25", headers=ann))
+        await until(lambda: feed.waiting == 1)
+        refused = await http.get(f"{address}&wait=25", headers=ann)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        second = asyncio.create_task(http.get(f"{address}&wait=25", headers=bob))
+        await until(lambda: feed.waiting == 2)
+        await cancel(patient_api, order_id)
+        assert [(await each).status_code for each in (first, second)] == [200, 200]
 
 
 @pytest.mark.container_only("a gateway tells nobody that its client has gone")

@@ -10,18 +10,19 @@ from datetime import timedelta
 
 import httpx2
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 from temporalio.client import Client
 
 from api.app import create_app
 from api.dependencies import Services
 from cli.embedded import free_port
-from orders.ledger.engine import Database
+from orders.ledger.engine import Database, pg8000_url
 from orders.policy import Policy
 from orders.settings import ApiSettings, DatabaseSettings, TemporalSettings, load
 from orders.temporal import connect
 from tests.api.conftest import Api, http_of, services_of
 from tests.examples import body, new_id
-from tests.servers import create_database
+from tests.servers import TEMPLATE, create_database
 
 
 @pytest.fixture
@@ -81,6 +82,25 @@ async def test_a_request_to_an_api_without_its_servers_is_told_to_come_again(
     assert answer.headers["Retry-After"]
     assert answer.json()["type"] == "urn:order-lifecycle:problem:unavailable"
     assert not [secret for secret in ("hunter2", "127.0.0.1", "Traceback") if secret in answer.text]
+
+
+async def test_who_asks_for_what_is_locked_is_told_to_come_again_and_why_is_in_the_log_alone(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = create_database(f"locked_{new_id()}", TEMPLATE)
+    database = Database(load(DatabaseSettings, DATABASE_URL=url, DATABASE_TIMEOUT="0.3", DATABASE_POOL_SIZE=1))
+    engine = create_engine(pg8000_url(url), poolclass=NullPool)
+    async with http_of(services_of(client, database, Policy())) as http:
+        with engine.begin() as connection:
+            connection.execute(text("lock table orders in access exclusive mode"))
+            locked = await http.get("/orders")
+        free = await http.get("/orders")
+    database.close()
+    assert (locked.status_code, locked.json()["type"]) == (503, "urn:order-lifecycle:problem:unavailable")
+    assert locked.headers["Retry-After"]
+    assert "lock" not in locked.text
+    assert "canceling statement due to lock timeout" in caplog.text
+    assert free.status_code == 200
 
 
 async def test_an_api_that_starts_waits_for_its_servers_and_says_so(

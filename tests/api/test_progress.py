@@ -17,6 +17,7 @@ from orders.policy import Patience, Policy, ReviewMode
 from orders.settings import PartnerSettings, TemporalSettings, WorkerSettings, load
 from orders.temporal import connect
 from tests.api.conftest import Api, http_of, services_of
+from tests.keys import key, with_keys
 from workers.queues import QUEUES
 from workers.runner import worker
 
@@ -28,12 +29,17 @@ async def progress_of(api: Api, order_id: str) -> dict[str, Any]:
     return found
 
 
+def encrypted(settings: TemporalSettings, process_name: str) -> TemporalSettings:
+    """What Temporal knows of failed steps has to be decrypted first, as any other."""
+    return with_keys(settings.model_copy(update={"namespace": f"{process_name}-failing"}), key("2026-11"))
+
+
 @pytest.fixture
 async def failing_at(
     temporal_settings: TemporalSettings, process_name: str, database: Database
 ) -> AsyncIterator[Callable[..., Any]]:
     """Shops whose partners fail, or hang, at nearly every call of one step."""
-    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-failing"}))
+    client = await connect(encrypted(temporal_settings, process_name))
     settings = load(WorkerSettings, WORKER_GRACEFUL_SHUTDOWN=0)
     patience = Patience(timeout=timedelta(seconds=0.2), retry_after=timedelta(seconds=0.2))
     async with AsyncExitStack() as running:
@@ -99,7 +105,7 @@ async def test_an_order_in_review_waits_for_a_decision_until_a_time(patient_api:
 async def test_an_order_whose_workers_are_all_away_is_told_from_the_ledger(
     temporal_settings: TemporalSettings, process_name: str, database: Database
 ) -> None:
-    client = await connect(temporal_settings.model_copy(update={"namespace": f"{process_name}-failing"}))
+    client = await connect(encrypted(temporal_settings, process_name))
     services: Services = services_of(client, database, Policy(review_mode=ReviewMode.REQUIRED))
     work: Callable[..., object] = QUEUES["orders"]
     async with http_of(services) as http:

@@ -30,8 +30,8 @@ def event_of(order_id: str, **changes: Any) -> dict[str, Any]:
     return {"id": "evt_1", "shipment": f"{order_id}:1", "status": "in_transit", "at": at, **changes}
 
 
-def signed_by_stripe(event: dict[str, Any], secret: str = STRIPE_SECRET, age: int = 0) -> dict[str, Any]:
-    content, at = json.dumps(event), int(time.time()) - age
+def signed_by_stripe(event: Any, secret: str = STRIPE_SECRET, age: int = 0) -> dict[str, Any]:
+    content, at = event.decode() if isinstance(event, bytes) else json.dumps(event), int(time.time()) - age
     signature = stripe.WebhookSignature._compute_signature(f"{at}.{content}", secret)
     return {"content": content, "headers": {"Stripe-Signature": f"t={at},v1={signature}"}}
 

@@ -40,6 +40,7 @@ READ: dict[str, tuple[type[Settings], ...]] = {
 SECRETS = {
     "DATABASE_URL": "postgresql://orders:secret@postgres:5432/orders",
     "TEMPORAL_API_KEY": "an-api-key",
+    "ENCRYPTION_KEYS": "2026-11:" + "A" * 43 + "=",
     "API_CURSOR_SECRET": "a secret of 16 characters",
     "CARRIER_WEBHOOK_SECRETS": "a secret of 16 characters",
     "STRIPE_WEBHOOK_SECRETS": "whsec_0123456789abcdef",

@@ -11,6 +11,7 @@ from tests.deploy.charts import CHART, Chart, Values
 from tests.deploy.given import DEFAULTS
 
 SECRET = {"name": "existing"}
+OWN = {"existingSecret": SECRET}
 INGRESS = {"api.ingress.enabled": True, "api.ingress.hosts": ["orders.example.com"]}
 ROUTE = {"api.httpRoute.enabled": True, "api.httpRoute.parentRefs": [{"name": "public"}]}
 JWT = {
@@ -78,6 +79,19 @@ GUARDS: dict[str, tuple[Values, str, Values]] = {
         {"extraObjects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "order-lifecycle-database"}}]},
         "migrations.mode: the hook needs the Secret order-lifecycle-database",
         {"migrations.mode": "job"},
+    ),
+    "a user of the migrations who comes after them": (
+        {
+            "database.users.migrations.existingSecret": {"name": "owner"},
+            "extraObjects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "owner"}}],
+        },
+        "migrations.mode: the hook needs the Secret owner",
+        {"migrations.mode": "job"},
+    ),
+    "no database for one of three": (
+        {"database.existingSecret": {"name": ""}, "database.users": {"api": OWN, "workers": OWN}},
+        "database.existingSecret.name: ",
+        {"database.users": {"api": OWN, "workers": OWN, "migrations": OWN}},
     ),
     "a variable of the API that stands there twice": (
         {"api.extraEnv": TWICE},

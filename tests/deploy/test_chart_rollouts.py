@@ -19,6 +19,7 @@ HELM_S_TIMEOUT = 300
 SECRETS: Values = {
     "temporal.apiKey.existingSecret": {"name": "cloud"},
     "payments": {"provider": "stripe", "stripe": {"existingSecret": {"name": "stripe"}}},
+    "encryption.existingSecret": {"name": "encryption"},
     "webhooks.carrier.existingSecret": {"name": "carriers"},
     "webhooks.stripe.existingSecret": {"name": "stripe", "key": "signing"},
     "api.cursorSecret.existingSecret": {"name": "cursors"},
@@ -89,7 +90,7 @@ def test_each_process_gets_the_secrets_that_it_needs_alone(chart: Chart) -> None
         name = pod.owner["metadata"]["name"].rpartition("-")[2]
         got[name] = {each.removeprefix("Secret/") for each in wanted_by_pod(pod.spec) if each.startswith("Secret/")}
     database = "order-lifecycle-database/url"
-    serving = {database, "cloud/api-key", "collector/headers"}
+    serving = {database, "cloud/api-key", "encryption/keys", "collector/headers"}
     assert got == {
         "api": serving | {"carriers/secrets", "stripe/signing", "cursors/secret"},
         "orders": serving,

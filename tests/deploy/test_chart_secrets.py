@@ -7,14 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.charts import Chart, Refused, Values
+from tests.deploy.documents import environment, pods
 from tests.kubernetes_api import KubernetesApi
 
 DATABASE = "order-lifecycle-database"
 EVERYTHING: Values = {
     "database.tls.client.existingSecret": {"name": "database-client"},
+    "database.users.api.existingSecret": {"name": "reader"},
     "database.sslMode": "verify-full",
     "temporal.tls.ca.existingSecret": {"name": "temporal-ca"},
     "temporal.apiKey.existingSecret": {"name": "cloud"},
+    "encryption.existingSecret": {"name": "keys"},
     "payments": {"provider": "stripe", "stripe": {"existingSecret": {"name": "stripe"}}},
     "webhooks.carrier.existingSecret": {"name": "carriers"},
     "webhooks.stripe.existingSecret": {"name": "stripe-webhooks"},
@@ -57,6 +60,8 @@ def test_every_secret_that_pods_need_is_looked_for(installed: Chart) -> None:
             "api.cursorSecret.existingSecret",
             "database.existingSecret",
             "database.tls.client.existingSecret",
+            "database.users.api.existingSecret",
+            "encryption.existingSecret",
             "payments.stripe.existingSecret",
             "telemetry.headers.existingSecret",
             "temporal.apiKey.existingSecret",
@@ -71,6 +76,27 @@ def test_every_secret_that_pods_need_is_looked_for(installed: Chart) -> None:
 def test_with_its_secrets_it_installs(installed: Chart, cluster: KubernetesApi) -> None:
     cluster.has("orders", "secrets", DATABASE, data={"url": ""})
     assert installed.render()
+
+
+def test_each_process_gets_the_url_of_its_own_user_of_the_database_and_nobody_the_shared_one(
+    installed: Chart, cluster: KubernetesApi
+) -> None:
+    cluster.has("orders", "secrets", "users", data={"api": "", "workers": "", "migrations": ""})
+    users = {name: {"existingSecret": {"name": "users", "key": name}} for name in ("api", "workers", "migrations")}
+    taken = {
+        (pod.component, container["name"], environment(container)["DATABASE_URL"]["secretKeyRef"]["key"])
+        for mode in ("hook", "init")
+        for pod in pods(installed.render({"database.users": users, "migrations.mode": mode}))
+        for container in pod.containers
+        if "DATABASE_URL" in environment(container)
+    }
+    assert taken == {
+        ("api", "api", "api"),
+        ("api", "migrations", "migrations"),
+        ("migrations", "migrations", "migrations"),
+        ("worker", "worker", "workers"),
+        ("worker", "migrations", "migrations"),
+    }
 
 
 def test_who_makes_secrets_later_can_say_so(installed: Chart) -> None:

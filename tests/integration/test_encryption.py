@@ -27,13 +27,14 @@ def reach() -> socket.socket:
 
 @pytest.fixture(scope="module")
 def ports(ours: Certificates) -> Iterator[dict[str, int]]:
-    """Where servers listen: one that encrypts, one by another name, one that wants certificates, and a plain one."""
+    """Where servers listen: with TLS, by another name, out of time, wanting certificates, and one without TLS."""
     older = ours.server("127.0.0.1", wants_certificates=True)
     # Only since 1.3 does the handshake end before the server has looked at the client's certificate.
     older.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
         front(reach, ours.server("127.0.0.1"), asked=True) as encrypted,
         front(reach, ours.server("db.example"), asked=True) as renamed,
+        front(reach, ours.server("127.0.0.1", expired=True), asked=True) as expired,
         front(reach, ours.server("127.0.0.1", wants_certificates=True), asked=True) as strict,
         front(reach, older, asked=True) as strict_at_once,
         front(reach, None) as plain,
@@ -41,6 +42,7 @@ def ports(ours: Certificates) -> Iterator[dict[str, int]]:
         yield {
             "encrypted": encrypted,
             "renamed": renamed,
+            "expired": expired,
             "strict": strict,
             "strict at once": strict_at_once,
             "plain": plain,
@@ -93,6 +95,8 @@ def test_a_server_is_reached_that_is_what_the_mode_wants(
         ("encrypted", {"mode": "verify-full", "rootcert": "theirs"}, "is not trusted .*see PGSSLROOTCERT"),
         ("encrypted", {"mode": "verify-full"}, "is not trusted .*see PGSSLROOTCERT"),
         ("encrypted", {"mode": "verify-full", "rootcert": "system"}, "is not trusted .*see PGSSLROOTCERT"),
+        ("expired", {"mode": "verify-ca", "rootcert": "ours"}, "has expired.*see PGSSLROOTCERT"),
+        ("expired", {"mode": "verify-full", "rootcert": "ours"}, "has expired.*see PGSSLROOTCERT"),
         ("renamed", {"mode": "verify-full", "rootcert": "ours"}, "not for the host in DATABASE_URL"),
         ("strict", {"mode": "require"}, "wants one: see PGSSLCERT"),
         ("strict at once", {"mode": "require"}, "wants one: see PGSSLCERT"),

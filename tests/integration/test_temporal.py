@@ -58,6 +58,7 @@ def ports(ours: Certificates) -> Iterator[dict[str, int]]:
     with (
         front(reach, ours.server("127.0.0.1")) as encrypted,
         front(reach, ours.server("temporal.example")) as renamed,
+        front(reach, ours.server("127.0.0.1", expired=True)) as expired,
         front(reach, ours.server("127.0.0.1", wants_certificates=True)) as strict,
         front(reach_one_who_knows_nobody, ours.server("127.0.0.1")) as forbidding,
         front(reach, None) as plain,
@@ -65,6 +66,7 @@ def ports(ours: Certificates) -> Iterator[dict[str, int]]:
         yield {
             "encrypted": encrypted,
             "renamed": renamed,
+            "expired": expired,
             "strict": strict,
             "forbidding": forbidding,
             "plain": plain,
@@ -114,6 +116,7 @@ async def test_a_server_is_reached_as_the_settings_say(settings: Settings, serve
     [
         ("encrypted", {"tls": "true"}, "is not trusted: see TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
         ("encrypted", {"ca": "theirs"}, "is not trusted: see TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
+        ("expired", {"ca": "ours"}, "is not trusted: see TEMPORAL_TLS_SERVER_CA_CERT_PATH"),
         ("renamed", {"ca": "ours"}, "for another name: see TEMPORAL_ADDRESS and TEMPORAL_TLS_SERVER_NAME"),
         ("strict", {"ca": "ours"}, "see .*TEMPORAL_TLS_CLIENT_CERT_PATH"),
         ("strict", {"ca": "ours", "cert": "their cert", "key": "their key"}, "see .*TEMPORAL_TLS_CLIENT_CERT_PATH"),

@@ -1,4 +1,4 @@
-"""An API that is told to leave while somebody follows an order."""
+"""An API that is told to leave while somebody follows an order, or takes their time."""
 
 from __future__ import annotations
 
@@ -72,3 +72,17 @@ def test_an_api_that_leaves_ends_what_it_was_telling_and_leaves_with_0(
         assert rest_of(streaming).endswith(b"\r\n0\r\n\r\n")
     assert process.wait(20) == 0
     assert time.monotonic() - began < 8
+
+
+def test_an_api_that_is_told_twice_leaves_at_once(api: tuple[subprocess.Popen[str], int], tmp_path: Path) -> None:
+    process, port = api
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+        asked = "POST /orders HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+        slow.sendall(f"{asked}Expect: 100-continue\r\n\r\n".encode())
+        # The answer waits for the body.
+        assert slow.recv(100).startswith(b"HTTP/1.1 100 ")
+        process.send_signal(signal.SIGTERM)
+        wait_for("Waiting for connections to close", tmp_path / "log", process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 1
+    assert "told twice: leaving at once" in (tmp_path / "log").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.fixture
-def processes(database_url: str, process_name: str) -> Iterator[tuple[int, int]]:
+def processes(database_url: str, process_name: str) -> Iterator[tuple[list[subprocess.Popen[bytes]], int, int]]:
     """An API and a worker of all queues; the ports of the API and of the collector that they tell."""
     api_port, collector_port = free_port(), free_port()
     environment = {
@@ -37,24 +38,31 @@ def processes(database_url: str, process_name: str) -> Iterator[tuple[int, int]]
         "OTEL_METRICS_EXPORTER": "none",
         # As the clusters of some have it for all that runs there.
         "OTEL_PROPAGATORS": "xray",
-        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        # They send it all when they leave, and nothing before.
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
     }
     started = [
         subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
         for module in (["api"], ["workers", "orders", "payments", "shipping"])
     ]
-    yield api_port, collector_port
+    yield started, api_port, collector_port
     for process in started:
         process.kill()
         process.wait()
 
 
-async def test_an_orders_trace_arrives_at_a_collector_whole(processes: tuple[int, int]) -> None:
-    api_port, collector_port = processes
+async def test_an_orders_trace_arrives_at_a_collector_whole_when_the_processes_leave_at_the_latest(
+    processes: tuple[list[subprocess.Popen[bytes]], int, int],
+) -> None:
+    told, api_port, collector_port = processes
     received: list[Span] = []
     async with OtelTapHttpProtobufReceiver(OtelTapHttpProtobufReceiverSettings(collector_port)) as collector:
         keeping = asyncio.create_task(_keep(collector, received))
-        await _until_placed(f"http://127.0.0.1:{api_port}")
+        await _until_delivered(f"http://127.0.0.1:{api_port}")
+        assert received == []
+        for process in told:
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 20) == 0
         async with asyncio.timeout(30):
             while len(received) < len(PLACED.splitlines()):  # noqa: ASYNC110 - they come from another process
                 await asyncio.sleep(0.05)
@@ -69,7 +77,7 @@ async def _keep(collector: OtelTapHttpProtobufReceiver, received: list[Span]) ->
             received.append(span)  # noqa: PERF401 - the stream has no end
 
 
-async def _until_placed(url: str) -> None:
+async def _until_delivered(url: str) -> None:
     headers = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
     async with httpx2.AsyncClient(trust_env=False, timeout=20) as http, asyncio.timeout(30):
         while True:
@@ -79,4 +87,8 @@ async def _until_placed(url: str) -> None:
             except httpx2.TransportError:
                 pass
             await asyncio.sleep(0.05)
-        assert (await http.post(f"{url}/orders", json=body(), headers=headers)).status_code == 201
+        placed = await http.post(f"{url}/orders", json=body(), headers=headers)
+        assert placed.status_code == 201
+        place = url + placed.headers["Location"]
+        while (await http.get(place)).json()["status"] != "completed":  # noqa: ASYNC110 - it is asked as a client asks
+            await asyncio.sleep(0.05)

@@ -150,6 +150,43 @@ async def test_a_worker_whose_database_refuses_every_write_can_be_stopped(
     assert took < 15
 
 
+async def test_a_worker_that_is_told_twice_leaves_at_once(
+    start: Start, tmp_path: Path, idle_client: Client, spare_database_url: str
+) -> None:
+    process, log = start("orders", DATABASE_URL=spare_database_url), tmp_path / "log"
+    wait_for("working on queue orders", log, process)
+    order_id = new_id()
+    handle = await idle_client.start_workflow(
+        OrderWorkflow.run,
+        PlaceOrder(order_id, DETAILS, datetime.now(UTC), "ann"),
+        id=order_workflow_id(order_id),
+        task_queue=ORDERS_QUEUE,
+    )
+    await asyncio.to_thread(wait_for, "Completing activity as failed", log, process)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(wait_for, "draining", log, process)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, 10) == 1
+    await handle.terminate()
+    assert "told twice: leaving at once" in log.read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="which signals are handled is told by Linux alone")
+@pytest.mark.parametrize("arguments", [["workers", "orders"], ["api"]])
+def test_a_process_can_be_stopped_before_it_has_begun(tmp_path: Path, arguments: list[str]) -> None:
+    with (tmp_path / "log").open("w") as log:
+        command = [sys.executable, "-m", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "API_PORT": "0"}, stdout=log, stderr=log)
+    status = Path(f"/proc/{process.pid}/status")
+    # proc_pid_status(5): a bit for each signal, beginning with the first.
+    while not int(re.findall(r"SigCgt:\s+(\w+)", status.read_text())[0], 16) >> (signal.SIGTERM - 1) & 1:
+        time.sleep(0.005)
+    has_loaded = "temporal_sdk_bridge" in Path(f"/proc/{process.pid}/maps").read_text()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert not has_loaded, "it listens late: the first process of a container does not hear what comes before"
+
+
 def test_an_unknown_queue_is_refused(start: Start, tmp_path: Path) -> None:
     assert start("parcels").wait(20) == 2
     assert "choose from" in (tmp_path / "log").read_text()

@@ -68,7 +68,9 @@ def test_the_schema_knows_the_type_the_limits_and_the_choices_of_a_setting() -> 
     assert SETTINGS["LOG_LEVEL"]["description"] == "least level that is logged"
 
 
-@pytest.mark.parametrize("secret", ["DATABASE_URL", "STRIPE_API_KEY", "CARRIER_WEBHOOK_SECRETS", "API_CURSOR_SECRET"])
+@pytest.mark.parametrize(
+    "secret", ["DATABASE_URL", "STRIPE_API_KEY", "CARRIER_WEBHOOK_SECRETS", "API_CURSOR_SECRET", "ENCRYPTION_KEYS"]
+)
 def test_no_secret_can_be_written_into_the_values(secret: str) -> None:
     assert secret not in SETTINGS
 

@@ -23,7 +23,9 @@ def failing_with(state: str, monkeypatch: pytest.MonkeyPatch, said: str = "what 
     return database
 
 
-@pytest.mark.parametrize("state", ["08006", "28P01", "28000", "3D000", "53300", "57014", "57P01", "57P03"])
+@pytest.mark.parametrize(
+    "state", ["08006", "25P03", "28P01", "28000", "3D000", "53300", "55P03", "57014", "57P01", "57P03"]
+)
 def test_a_server_that_cannot_answer_now_is_unavailable_for_the_reason_that_it_gives(
     state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +57,8 @@ def test_a_server_that_wants_more_encryption_is_unavailable_until_a_setting_is_c
     ("state", "said"),
     [
         ("08P01", "unsupported startup parameter: statement_timeout"),
+        ("08P01", "unsupported startup parameter: lock_timeout"),
+        ("08P01", "unsupported startup parameter: idle_in_transaction_session_timeout"),
         ("0A000", "Feature not supported: RDS Proxy currently doesn't support the option statement_timeout."),
     ],
 )

@@ -132,6 +132,23 @@ async def test_one_too_many_is_sent_away_until_there_is_room(ledger: FakeTrails)
             assert feed.waiting == 2
 
 
+async def test_one_caller_does_not_take_every_place(ledger: FakeTrails) -> None:
+    feed = EventFeed(ledger, max_waiting=4, max_each=2, poll=POLL)
+    with feed.follow("a", 0, "ann"), feed.follow("b", 0, "ann"):
+        with pytest.raises(Overloaded, match="you wait for events 2 times already"), feed.follow("c", 0, "ann"):
+            pass
+        with feed.follow("c", 0, "bob"):
+            assert feed.waiting == 3
+    with feed.follow("a", 0, "ann"):
+        assert feed.waiting == 1
+
+
+async def test_callers_without_a_name_may_be_many(ledger: FakeTrails) -> None:
+    feed = EventFeed(ledger, max_waiting=3, max_each=1, poll=POLL)
+    with feed.follow("a", 0), feed.follow("b", 0), feed.follow("c", 0):
+        assert feed.waiting == 3
+
+
 async def test_a_feed_that_closes_dismisses_all_who_wait_and_who_come_later(ledger: FakeTrails) -> None:
     feed = EventFeed(ledger, max_waiting=100, poll=POLL)
     began = time.monotonic()

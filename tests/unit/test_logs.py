@@ -152,3 +152,30 @@ async def test_what_temporals_native_library_says_is_in_the_log_and_not_beside_i
 def test_who_quotes_what_was_sent_is_not_heard_at_that_level(name: str, level: int, goes_out: bool) -> None:
     entry = logging.LogRecord(name, level, "f", 1, "John Doe", (), None)
     assert bool(written(entry, StringIO())) is goes_out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "paid\n2026-01-01 INFO orders: refunded",
+        "\x1b[2Jpaid",
+        "paid\r\x85\u2028refunded",
+        "\u202ediap",
+        "\x9b2J",
+        "\x00",
+    ],
+    ids=["a line", "an escape", "other ends of lines", "turned around", "eight bits", "NUL"],
+)
+def test_whatever_a_message_quotes_is_one_line_that_steers_nothing(text: str) -> None:
+    line = written(record(text), StringIO(), "text")
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+    found = written(record(text), StringIO(), "json")
+    assert found[:-1].isascii()
+    assert found[:-1].isprintable()
+    assert json.loads(found)["message"] == text
+
+
+def test_a_message_that_looks_like_an_entry_is_a_message() -> None:
+    text = '", "level": "INFO", "order_id": "ord_1"}'
+    assert as_json(record(text)).items() >= {"message": text, "level": "WARNING"}.items()

@@ -30,6 +30,7 @@ from orders.telemetry.metrics import Metrics
 from orders.telemetry.tracing import Tracing
 from orders.telemetry.views import CALL, STEP, views
 from tests.metering import Meters, labels
+from tests.spans import give_up
 
 PAID = Gauge("orders.open", "{order}", "Orders that are paid.")
 
@@ -239,6 +240,7 @@ def test_a_collector_of_traces_that_hangs_keeps_no_metrics_back(
         telemetry.close(patience=0.5)
         assert paths == ["/v1/metrics"]
         assert 0.4 < time.monotonic() - begun < 1
+        give_up(telemetry.tracing)
 
 
 def test_a_port_that_is_taken_is_one_line_that_says_what_to_do() -> None:
@@ -262,6 +264,7 @@ def test_spans_that_found_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -
     processed = meters.counts("otel.sdk.processor.span.processed")
     assert sum(count for of, count in processed.items() if ("error.type", "queue_full") in of) > 80
     Telemetry(tracing).close(patience=0.1)
+    give_up(tracing)
 
 
 def settings(**changes: str) -> TelemetrySettings:

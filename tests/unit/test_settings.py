@@ -62,6 +62,8 @@ def test_a_time_is_read_as_seconds_or_as_iso_8601(
         (DatabaseSettings, "DATABASE_AUTH", "kerberos"),
         (TemporalSettings, "TEMPORAL_ADDRESS", "http://localhost:7233"),
         (ApiSettings, "API_PORT", "70000"),
+        (ApiSettings, "CODEC_ORIGINS", "https://temporal.example.com/namespaces"),
+        (ApiSettings, "CODEC_ORIGINS", "*"),
         (ApiSettings, "API_CURSOR_SECRET", "short"),
         (PartnerSettings, "PAYMENT_LATENCY", "10"),
         (LifecycleSettings, "REVIEW_MODE", "sometimes"),

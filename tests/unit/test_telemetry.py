@@ -27,6 +27,7 @@ from orders.telemetry import OFF, Telemetry
 from orders.telemetry.context import link_to, traceparent
 from orders.telemetry.resource import resource_of
 from orders.telemetry.tracing import Tracing
+from tests.spans import give_up
 
 ORDER = "ord_0123456789abcdef01234567"
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -191,6 +192,7 @@ def test_a_collector_that_cant_be_reached_holds_nobody_up(monkeypatch: pytest.Mo
     Telemetry(tracing).close(patience=0.2)
     # Were each span, or only the last ones, waited for, it would be the time-out of OTLP: 10 s.
     assert time.monotonic() - begun < 5
+    give_up(tracing)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Replayer, Worker
@@ -42,6 +41,7 @@ from orders.policy import CaptureMode, Patience, Policy, ReviewMode
 from orders.settings import TemporalSettings
 from orders.temporal import connect
 from orders.workflows.order import OrderWorkflow
+from orders.workflows.refusal import RefusalWorkflow
 from orders.workflows.shipping import ShippingWorkflow
 from tests.examples import DETAILS, new_id
 from tests.fakes import FakeCarrier, FakeLedger, FakePayments, FakeWarehouse
@@ -156,7 +156,7 @@ class Shop:
         replayer = Replayer(
             workflows=[OrderWorkflow, ShippingWorkflow],
             workflow_runner=SANDBOX,
-            data_converter=pydantic_data_converter,
+            data_converter=client.data_converter,
             interceptors=self.interceptors,
         )
         order = order or (self.order if self.trail else None)
@@ -164,27 +164,29 @@ class Shop:
         for workflow_id in [order_workflow_id(self.order_id), *map(shipment_workflow_id, shipments)]:
             await replayer.replay_workflow(await client.get_workflow_handle(workflow_id).fetch_history())
 
-    def workers(self) -> list[Worker]:
-        client = self.environment.client
+    def workers(self, *clients: Client) -> list[Worker]:
+        """For orders, payments and shipments, each with a client of its own where they are given."""
+        of_orders, of_payments, of_shipping = clients or [self.environment.client] * 3
         shipping = ShippingActivities(self.warehouse, self.carrier)
         payments = PaymentActivities(self.payments)
+        ledger = LedgerActivities(self.ledger)
         return [
             Worker(
-                client,
+                of_orders,
                 task_queue=ORDERS_QUEUE,
-                workflows=[OrderWorkflow],
+                workflows=[OrderWorkflow, RefusalWorkflow],
                 workflow_runner=SANDBOX,
                 interceptors=self.interceptors,
-                activities=[LedgerActivities(self.ledger).record],
+                activities=[ledger.record, ledger.record_refusal],
                 activity_executor=ThreadPoolExecutor(2),
             ),
             Worker(
-                client,
+                of_payments,
                 task_queue=PAYMENTS_QUEUE,
                 activities=[payments.authorize, payments.capture, payments.void, payments.refund],
             ),
             Worker(
-                client,
+                of_shipping,
                 task_queue=SHIPPING_QUEUE,
                 workflows=[ShippingWorkflow],
                 workflow_runner=SANDBOX,

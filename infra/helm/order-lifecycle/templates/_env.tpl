@@ -134,8 +134,9 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- end -}}
 {{- with .Values -}}
 {{- $secret := dict
-  "DATABASE_URL" .database.existingSecret
+  "DATABASE_URL" (include "order-lifecycle.databaseSecret" (dict "root" $ "user" "api") | fromJson)
   "TEMPORAL_API_KEY" .temporal.apiKey.existingSecret
+  "ENCRYPTION_KEYS" .encryption.existingSecret
   "API_CURSOR_SECRET" .api.cursorSecret.existingSecret
   "CARRIER_WEBHOOK_SECRETS" .webhooks.carrier.existingSecret
   "STRIPE_WEBHOOK_SECRETS" .webhooks.stripe.existingSecret
@@ -152,7 +153,8 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- $plain = mergeOverwrite $plain (include (printf "order-lifecycle.plain.%s" $part) $.root | fromYaml) -}}
 {{- end -}}
 {{- $secret := dict
-  "DATABASE_URL" .root.Values.database.existingSecret
+  "DATABASE_URL" (include "order-lifecycle.databaseSecret" (dict "root" .root "user" "workers") | fromJson)
+  "ENCRYPTION_KEYS" .root.Values.encryption.existingSecret
   "OTEL_EXPORTER_OTLP_HEADERS" .root.Values.telemetry.headers.existingSecret -}}
 {{- if not $controlled -}}
 {{- $_ := set $secret "TEMPORAL_API_KEY" .root.Values.temporal.apiKey.existingSecret -}}
@@ -166,5 +168,6 @@ PAYMENT_PROVIDER: {{ .root.Values.payments.provider }}
 {{- define "order-lifecycle.migrations.env" -}}
 {{- $shared := pick .Values.settings "LOG_LEVEL" "LOG_FORMAT" "DATABASE_TIMEOUT" "DATABASE_AUTH" "DATABASE_SECRET_ARN" -}}
 {{- $plain := mergeOverwrite $shared (include "order-lifecycle.plain.database" . | fromYaml) -}}
-{{ include "order-lifecycle.env" (dict "plain" $plain "secret" (dict "DATABASE_URL" .Values.database.existingSecret)) }}
+{{- $url := include "order-lifecycle.databaseSecret" (dict "root" . "user" "migrations") | fromJson -}}
+{{ include "order-lifecycle.env" (dict "plain" $plain "secret" (dict "DATABASE_URL" $url)) }}
 {{- end }}

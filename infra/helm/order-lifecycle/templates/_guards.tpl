@@ -36,7 +36,8 @@ fullnameOverride: objects would be called {{ include "order-lifecycle.fullname" 
 {{/* A hook runs before anything that the chart makes. What is a hook itself may come first. */}}
 {{- define "order-lifecycle.guards.migrations" -}}
 {{- if eq .Values.migrations.mode "hook" }}
-{{- $needed := list .Values.database.existingSecret.name .Values.database.tls.ca.existingSecret.name .Values.database.tls.client.existingSecret.name }}
+{{- $url := include "order-lifecycle.databaseSecret" (dict "root" . "user" "migrations") | fromJson }}
+{{- $needed := list $url.name .Values.database.tls.ca.existingSecret.name .Values.database.tls.client.existingSecret.name }}
 {{- range .Values.extraObjects }}
 {{- if and (kindIs "map" .) (has .kind (list "Secret" "ExternalSecret" "SealedSecret")) (not (dig "metadata" "annotations" "helm.sh/hook" "" .)) }}
 {{- $name := dig "spec" "target" "name" (dig "metadata" "name" "" .) . }}
@@ -82,8 +83,8 @@ networkPolicy.api.from: with auth.mode=none nobody reaches the API: name the pod
 {{- end }}
 
 {{- define "order-lifecycle.guards.connections" -}}
-{{- if not .Values.database.existingSecret.name }}
-database.existingSecret.name: name the Secret that has the database's URL
+{{- if and (not .Values.database.existingSecret.name) (include "order-lifecycle.sharesDatabaseSecret" .) }}
+database.existingSecret.name: name the Secret that has the database's URL, or one for each of database.users
 {{- end }}
 {{- with .Values.database }}
 {{- if and (eq .sslMode "disable") (or .tls.ca.existingSecret.name .tls.client.existingSecret.name) }}

@@ -1,16 +1,35 @@
+{{/* The Secret with the database's URL, as JSON. Takes root and user: api, workers or migrations. */}}
+{{- define "order-lifecycle.databaseSecret" -}}
+{{- $own := (index .root.Values.database.users .user).existingSecret -}}
+{{ ternary .root.Values.database.existingSecret $own (empty $own.name) | toJson }}
+{{- end }}
+
+{{/* Whether anybody takes the Secret that is everybody's: "true" or "". */}}
+{{- define "order-lifecycle.sharesDatabaseSecret" -}}
+{{- range $user, $of := .Values.database.users -}}
+{{- if and (empty $of.existingSecret.name) (or (ne $user "migrations") (ne $.Values.migrations.mode "none")) -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The existing Secrets that pods need, as JSON: the name of the value, {name, key}. */}}
 {{- define "order-lifecycle.secrets" -}}
 {{- $found := dict -}}
 {{- with .Values -}}
 {{- $one := dict
-  "database.existingSecret" .database.existingSecret
   "temporal.apiKey.existingSecret" .temporal.apiKey.existingSecret
+  "encryption.existingSecret" .encryption.existingSecret
   "webhooks.carrier.existingSecret" .webhooks.carrier.existingSecret
   "webhooks.stripe.existingSecret" .webhooks.stripe.existingSecret
   "api.cursorSecret.existingSecret" .api.cursorSecret.existingSecret
   "telemetry.headers.existingSecret" .telemetry.headers.existingSecret
   "temporal.tls.ca.existingSecret" .temporal.tls.ca.existingSecret
   "database.tls.ca.existingSecret" .database.tls.ca.existingSecret -}}
+{{- if include "order-lifecycle.sharesDatabaseSecret" $ -}}
+{{- $_ := set $one "database.existingSecret" .database.existingSecret -}}
+{{- end -}}
+{{- range $user, $of := .database.users -}}
+{{- $_ := set $one (printf "database.users.%s.existingSecret" $user) $of.existingSecret -}}
+{{- end -}}
 {{- if eq .payments.provider "stripe" -}}
 {{- $_ := set $one "payments.stripe.existingSecret" .payments.stripe.existingSecret -}}
 {{- end -}}
