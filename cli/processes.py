@@ -94,12 +94,12 @@ class Processes:
                 process.again_at = 0.0
                 self._write_down()
 
-    def stop(self, *names: str) -> None:
+    def stop(self, *names: str, by: signal.Signals = signal.SIGTERM) -> None:
         """Stop those of these names, or all; what does not stop in time is killed."""
         group = [process for process in self.running if not names or process.name in names]
         for process in group:
             if process.popen.poll() is None:
-                process.popen.send_signal(signal.SIGTERM)
+                process.popen.send_signal(by)
         deadline = time.monotonic() + DRAIN
         for process in group:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +39,9 @@ from orders.temporal import connect, ping, queue_stats
 
 PATIENCE = 60.0
 """How long, in seconds, the stack may take to answer before it gives up."""
+
+PATIENCE_WITH_GIVEN = 5.0
+"""How long, in seconds, servers that others have started may take to answer."""
 
 METRICS_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
 
@@ -119,6 +123,9 @@ class Stack:
     def stop(self) -> None:
         """Stop everything: what uses a server before the server."""
         self._processes.stop(*(process.name for process in self._processes.running if process.name not in SERVERS))
+        if not self.keep:
+            # It has nothing to keep, and would take seconds to take its leave.
+            self._processes.stop("temporal", by=signal.SIGKILL)
         self._processes.stop(*SERVERS)
         if self._postgres:
             self._postgres.stop()
@@ -192,7 +199,7 @@ class Stack:
 
     async def _start_temporal(self, settings: StackSettings) -> None:
         if "TEMPORAL_ADDRESS" in self.environment:
-            await self._reach_temporal("TEMPORAL_ADDRESS", patience=5)
+            await self._reach_temporal("TEMPORAL_ADDRESS", patience=PATIENCE_WITH_GIVEN)
             return
         if load(TemporalSettings).is_encrypted:
             raise StackError("the embedded Temporal server does not encrypt: set TEMPORAL_ADDRESS, or no TEMPORAL_TLS…")
@@ -238,7 +245,7 @@ class Stack:
             await asyncio.to_thread(database.ping)
 
         try:
-            await _within(5, answers, "DATABASE_URL")
+            await _within(PATIENCE_WITH_GIVEN, answers, "DATABASE_URL")
         finally:
             database.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -17,20 +18,54 @@ import httpx2
 import psutil
 import pytest
 
+from cli.main import main
 from tests.servers import TEMPLATE, create_database
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60
+PORTS = ("API_PORT", "STACK_TEMPORAL_PORT", "STACK_TEMPORAL_UI_PORT", "STACK_OTLP_PORT", "STACK_METRICS_PORT")
+ANY_PORT = dict.fromkeys(PORTS, "0")
 
 
 def environment(**changes: str) -> dict[str, str]:
-    ports = ("API_PORT", "STACK_TEMPORAL_PORT", "STACK_TEMPORAL_UI_PORT", "STACK_OTLP_PORT", "STACK_METRICS_PORT")
-    any_port = dict.fromkeys(ports, "0")
-    return {**os.environ, **any_port, **changes}
+    return {**os.environ, **ANY_PORT, **changes}
 
 
-def orders(*arguments: str, stdin: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the ``orders`` command to its end."""
+@dataclass(frozen=True)
+class Done:
+    """How a command has ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def orders(*arguments: str, stdin: str = "", **settings: str) -> Done:
+    """Run the ``orders`` command to its end, in this process: another one takes longer to start than what it does."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in {**ANY_PORT, **settings}.items():
+            patched.setenv(name, value)
+        patched.chdir(ROOT)
+        patched.setattr(sys, "argv", ["orders", *arguments])
+        patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
+        patched.setattr(sys, "stdout", out)
+        patched.setattr(sys, "stderr", err)
+        try:
+            main()
+            code = 0
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 1
+        finally:
+            for signum, handler in handlers.items():
+                signal.signal(signum, handler)
+    said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    return Done(code, *said)
+
+
+def orders_alone(*arguments: str, stdin: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the ``orders`` command to its end, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],
         cwd=ROOT,

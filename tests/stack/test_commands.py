@@ -14,10 +14,10 @@ import httpx2
 import pytest
 
 from tests.examples import body
-from tests.stack.conftest import ROOT, Up, environment, orders
+from tests.stack.conftest import ROOT, Up, environment, orders, orders_alone
 
 
-def command(reviewing: Up, *arguments: str, stdin: str | None = None) -> dict[str, Any]:
+def command(reviewing: Up, *arguments: str, stdin: str = "") -> dict[str, Any]:
     done = orders(*arguments, "--json", stdin=stdin, ORDERS_URL=reviewing.url)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -191,13 +191,13 @@ def test_an_output_that_is_full_is_one_line(reviewing: Up, as_json: list[str], u
 
 def test_a_terminal_without_a_letter_shows_its_code(reviewing: Up) -> None:
     placed = command(reviewing, "place", "-", stdin=json.dumps(body(customer_name="Zoë 東京")))
-    done = orders("show", placed["id"], ORDERS_URL=reviewing.url, PYTHONIOENCODING="ascii")
+    done = orders_alone("show", placed["id"], ORDERS_URL=reviewing.url, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "Zo\\xeb" in done.stdout
 
 
 def test_an_api_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
-    done = orders("show", "x", ORDERS_URL="http://127.0.0.1:9")
+    done = orders_alone("show", "x", ORDERS_URL="http://127.0.0.1:9")
     assert done.returncode == 1
     assert "nothing answers at http://127.0.0.1:9: start the system with `make up`" in done.stderr
     assert orders("place", str(tmp_path / "none.json")).returncode == 2
