@@ -28,7 +28,7 @@ FIRST_REST, LONGEST_REST = 0.1, 2.0
 FAR, LOOK_AGAIN = 60.0, 0.4
 """How long, in seconds, a client waits for an order to come so far, and how often it looks."""
 FINAL = frozenset({"completed", "cancelled", "rejected", "expired", "failed"})
-EXPECTED = frozenset({200, 201, 400, 404, 409, 422})
+EXPECTED = frozenset({200, 201, 202, 400, 404, 409, 422})
 """A message may come too late, or not fit; what is never right is an error of the server's own."""
 
 
