@@ -22,7 +22,7 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_whatever_dies_every_order_that_was_accepted_ends_right(short_folder: Path) -> None:
     outcome = await run(PLAN, short_folder, say=print, show=lambda _: None)
     assert outcome.violations == []
