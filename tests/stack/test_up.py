@@ -189,7 +189,9 @@ def test_the_demonstration_delivers_an_order_and_leaves_nothing(short_folder: Pa
 
 def test_a_folder_too_deep_for_a_socket_is_one_line_that_names_the_option(short_folder: Path) -> None:
     deep = short_folder / ("deep" * 30)
-    done = orders("up", "--data-dir", str(deep), TMPDIR=str(short_folder / ("d" * 100)), XDG_RUNTIME_DIR=str(deep))
+    done = orders_alone(
+        "up", "--data-dir", str(deep), TMPDIR=str(short_folder / ("d" * 100)), XDG_RUNTIME_DIR=str(deep)
+    )
     assert done.returncode == 2
     assert "choose another, shorter --data-dir" in done.stderr.splitlines()[-1]
 
@@ -211,9 +213,9 @@ def test_a_demonstration_of_an_order_that_is_declined_ends_and_says_so(
 def test_reset_deletes_the_data_after_asking(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     (folder / "logs").mkdir(parents=True)
-    assert orders("reset", "--data-dir", str(folder), stdin="n\n").returncode == 1
+    assert orders_alone("reset", "--data-dir", str(folder), stdin="n\n").returncode == 1
     assert folder.exists()
-    assert orders("reset", "--data-dir", str(folder), stdin="y\n").returncode == 0
+    assert orders_alone("reset", "--data-dir", str(folder), stdin="y\n").returncode == 0
     assert not folder.exists()
 
 
