@@ -213,6 +213,9 @@ async def test_the_reason_is_the_one_that_stripe_gives(payments: StripePayments,
     more = {"code": "card_declined", "decline_code": "insufficient_funds"}
     stripe_server.next("POST .*confirm", error(402, "card_error", said, **more))
     assert await payments.authorize(authorize_by()) == Authorization(declined=said)
+    # The ledger could not hold it, and would be asked to for ever.
+    stripe_server.next("POST .*confirm", error(402, "card_error", "No\0money", **more))
+    assert await payments.authorize(authorize_by()) == Authorization(declined="No\\x00money")
 
 
 async def test_a_card_that_needs_its_owner_is_declined(payments: StripePayments, stripe_server: StripeServer) -> None:

@@ -43,6 +43,7 @@ from orders.contracts import (
     VoidAnswer,
 )
 from orders.errors import OrderError, PartnerMisuse, PartnerUnavailable
+from orders.logs import visible
 from orders.money import Money, exponent_of
 from orders.telemetry.context import is_on
 
@@ -322,8 +323,8 @@ def _from_stripe(amount: int, currency: str) -> int:
 def _said(error: stripe.CardError) -> str:
     if error.code in ACTION_NEEDED:
         return NEEDS_THE_CUSTOMER
-    # Stripe writes these for the customer's eyes.
-    return error.user_message or "the card was declined"
+    # Stripe writes these for the customer's eyes. The ledger could not hold every character.
+    return visible(error.user_message or "the card was declined")
 
 
 def _translated(error: stripe.StripeError) -> OrderError:
@@ -352,7 +353,7 @@ def _refusal(error: stripe.StripeError) -> str:
         case stripe.IdempotencyError():
             return "Stripe knows this idempotency key from another request"
     where = f"code {error.code}, parameter {getattr(error, 'param', None)}, {error.request_id}"
-    return f"Stripe refuses the request: {_without_secrets(error.user_message or '')} ({where})"
+    return f"Stripe refuses the request: {visible(_without_secrets(error.user_message or ''))} ({where})"
 
 
 def _without_secrets(text: str) -> str:
