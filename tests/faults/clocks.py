@@ -45,6 +45,8 @@ class Clocks:
             # How often the file is read, in seconds.
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Its mending of condition variables, for an old libc, has whoever waits for Python's lock wait for nothing.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "NO_FAKE_STAT": "1",
         }
 
