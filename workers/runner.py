@@ -33,9 +33,6 @@ from workers.queues import QUEUES, Work
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-MOST_TASKS = 20
-"""How many workflows of a queue get on at once. Temporal takes a task for lost after ten seconds, and gives it anew: on
-a machine that is busy, or after an outage, a hundred at once (the SDK's default) would all be late, again and again."""
 PATIENCE = 3.0
 """How long, in seconds, the workers may take to leave after their activities have had their time."""
 
@@ -50,7 +47,6 @@ def worker(client: Client, queue: str, work: Work, settings: WorkerSettings) -> 
         activity_executor=work.threads,
         interceptors=work.interceptors,
         max_cached_workflows=settings.cached_workflows,
-        max_concurrent_workflow_tasks=MOST_TASKS,
         # By default running activities are cancelled the moment the worker is told to stop.
         graceful_shutdown_timeout=settings.graceful_shutdown,
         deployment_config=_version_of(work, settings),
