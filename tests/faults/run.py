@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 from migrations.catalogue import EXAMPLE, read
 from orders.ledger.engine import pg8000_url
 from tests.faults import temporal
-from tests.faults.checker import final_states, violations
+from tests.faults.checker import final_states, moving, violations
 from tests.faults.customers import REVIEWED_ABOVE
 from tests.faults.injector import JUMPS, Done, Injector
 from tests.faults.schedule import KINDS, Fault, schedule
@@ -46,10 +46,6 @@ PACE = {
 """Everybody's patience is short, so that orders end."""
 WAITS = {"REVIEW_TIMEOUT": 1.5, "REVIEW_THRESHOLD_TIMEOUT": 8, "CUSTOMER_TIMEOUT": 8, "PAYMENT_TIMEOUT": 10}
 """How long, in seconds, orders wait for people."""
-UNRESTING = text(
-    "select count(*) from orders where status not in ('completed', 'cancelled', 'rejected', 'expired', 'failed') "
-    "and stuck is null and coalesce(waiting_until, now()) < now() + interval '1 minute'"
-)
 PARTNERS = {
     "a partner failed": "failed on demand",
     "a partner hung": "hung on demand",
@@ -169,8 +165,7 @@ async def _calm(system: System, traffic: Traffic, show: Callable[[str], None]) -
 def _unresting(system: System, traffic: Traffic) -> int:
     with create_engine(pg8000_url(system.admin_database_url), poolclass=NullPool).connect() as connection:
         known = set(connection.execute(text("select id from orders")).scalars())
-        moving: int = connection.execute(UNRESTING).scalar_one()
-    return moving + len(traffic.accepted - known)
+    return len(moving(system.admin_database_url)) + len(traffic.accepted - known)
 
 
 def _audit(system: System, traffic: Traffic, injector: Injector) -> list[str]:
