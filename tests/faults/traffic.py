@@ -106,7 +106,7 @@ class Traffic:
     async def _live(self, http: httpx2.AsyncClient, placed: Placed) -> None:
         customer = placed.customer
         answer = await self._ask(http, placed, "place", "POST", "/orders", customer.key, customer.order)
-        if answer is None or not answer.is_success:
+        if answer is None or answer.status_code != 201:
             return
         placed.order_id = answer.json()["id"]
         async with asyncio.TaskGroup() as messages:
