@@ -27,6 +27,18 @@ BREAKS = {
         "update orders set waiting_until = now() - interval '2 minutes' where id = 'unpaid'",
         "unpaid: rest: it is payment_failed, and has waited until",
     ),
+    "still asks the provider": (
+        "update orders set payment_status = 'voiding' where id = 'uncollected'",
+        "uncollected: rest: it is shipped, and waits for nobody",
+    ),
+    "still waits for its parcel": (
+        "update shipments set status = 'in_transit' where order_id = 'uncollected'",
+        "uncollected: rest: it is shipped, and waits for nobody",
+    ),
+    "has no answer, and says so": (
+        "update orders set waiting_until = null, stuck = '{\"payment\": \"no answer\"}' where id = 'in_review'",
+        "in_review: rest: it is in_review, and waits for nobody",
+    ),
     "was left behind": (
         "update orders set stuck = null where id = 'uncollected'",
         "uncollected: rest: it is shipped, and waits for nobody",

@@ -20,6 +20,16 @@ Row = Mapping[str, Any]
 UNCHARGED = FINAL - {"completed"}
 WAITING = frozenset({"in_review", "awaiting_customer", "payment_failed", "fulfilling"})
 """Where an order waits until a time that it tells."""
+WAITS_FOR_MONEY = (
+    "(status = 'shipped' and payment_status in ('declined', 'cancelled') and stuck->>'payment' is not null "
+    "and 'delivered' in (select status from shipments where order_id = orders.id))"
+)
+"""Which stuck orders get on by a customer or an operator alone: those whose goods are there, and not paid."""
+MOVING = (
+    "select id from orders where status not in ('completed', 'cancelled', 'rejected', 'expired', 'failed') "
+    f"and not {WAITS_FOR_MONEY} and coalesce(waiting_until, now()) < now() + interval '1 minute'"
+)
+"""The orders that get on by themselves, or soon will; those that are stuck are among them, as partners are back."""
 OVERDUE = timedelta(minutes=1)
 """For how long an order may go on standing where its waiting was over."""
 GONE = frozenset({"dispatched", "in_transit", "delivered", "lost", "returned"})
@@ -59,6 +69,12 @@ def final_states(database_url: str) -> Counter[str]:
     with _reading(database_url) as connection:
         rows = connection.execute(text("select status, count(*) from orders group by status")).tuples()
         return Counter(dict(rows.all()))
+
+
+def moving(database_url: str) -> set[str]:
+    """Name the orders that something still has to come of without anybody's help."""
+    with _reading(database_url) as connection:
+        return set(connection.execute(text(MOVING)).scalars())
 
 
 def violations(
@@ -127,9 +143,9 @@ def _trail(books: Books, clock_error: timedelta) -> Iterator[str]:
 
 
 def _rest(books: Books, now: datetime) -> Iterator[str]:
-    """An order is at its end, or waits until a time that has not come yet, or says why it is stuck."""
+    """An order is at its end, or waits until a time that has not come yet, or for the money of goods that are there."""
     status, until = books.order["status"], books.order["waiting_until"]
-    if books.is_over or books.order["stuck"]:
+    if books.is_over or books.order["waits_for_money"]:
         return
     if status not in WAITING or until is None:
         yield f"rest: it is {status}, and waits for nobody"
@@ -316,7 +332,8 @@ def _collect(connection: Connection) -> tuple[dict[str, Books], list[str]]:
         "select regexp_replace(shipment_id, ':[0-9]+$', '') as order_id, * from simulator.parcels order by shipment_id",
     )
     found = {}
-    for order in _rows(connection, "select * from orders order by created_at, id"):
+    query = f"select *, {WAITS_FOR_MONEY} as waits_for_money from orders order by created_at, id"
+    for order in _rows(connection, query):
         key = order["id"]
         trail = events[key]
         found[key] = Books(order, trail, questions[key], parcels[key], provider[key], carrier[key], read(trail))

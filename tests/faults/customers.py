@@ -12,6 +12,7 @@ REVIEWED_ABOVE = 50_000
 """The total, in minor units, above which a person has to decide: REVIEW_THRESHOLD of the system."""
 HOME = {"street": "123 Main St", "city": "Anytown", "state": "CA", "country": "US"}
 NOWHERE = {"street": "1 Research Rd", "city": "McMurdo", "country": "AQ"}
+WHAT_THERE_IS = {"take_available": True}
 SOON, LATEST = 1.0, 5.0
 """How long, in seconds, a message may take after an order has come so far, and after it was placed."""
 
@@ -81,7 +82,7 @@ class Writer:
             lambda: self.message("payment/cancel", body={"reason": "the wrong card"}),
             lambda: self.message("payment/retry", body={"payment_method": "tok_amex"}),
             lambda: self.message("review", body={"decision": self._random.choice(["approve", "reject"])}),
-            lambda: self.message("amend"),
+            lambda: self.message("amend", body=WHAT_THERE_IS),
         ]
         return [self._random.choice(kinds)() for _ in range(self._random.randint(2, 5))]
 
@@ -93,7 +94,7 @@ class Writer:
     def answer_to_shortage(self) -> list[Message]:
         """Take what there is, take less, give up, or say nothing."""
         answers: list[list[Message]] = [
-            [self.message("amend", "awaiting_customer")],
+            [self.message("amend", "awaiting_customer", WHAT_THERE_IS)],
             [self.message("amend", "awaiting_customer", {"items": [{"sku": "GONE", "qty": 0}]})],
             [self.message("cancel", "awaiting_customer", {"reason": "too little"})],
             [],

@@ -7,7 +7,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from orders.ledger.engine import pg8000_url
 from tests.faults.proxy import Proxy
-from tests.faults.schedule import CLOCKS, SAME, TO_TEMPORAL, Fault
+from tests.faults.schedule import CLOCKS, TO_TEMPORAL, Fault, places
 from tests.faults.system import POSTGRES, System
 from tests.faults.traffic import Traffic
 
@@ -26,6 +26,8 @@ DELAY = 0.05
 JUMPS = (3600, -1800, 300, -30)
 """How many seconds clocks are set ahead or back."""
 CHECK_EVERY = 0.3
+ANSWER_WITHIN = 15.0
+"""How long, in seconds, a fault waits for a client that is answered 201."""
 OTHERS = text(
     "select pg_terminate_backend(pid) from pg_stat_activity "
     "where backend_type = 'client backend' and application_name <> 'faults'"
@@ -41,6 +43,21 @@ class Done:
     ended: datetime
 
 
+@dataclass(frozen=True)
+class Missed:
+    """A fault that could not be done, or not be undone, and why."""
+
+    fault: Fault
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.fault}: {self.why}"
+
+
+class NobodyThere(Exception):
+    """There is nobody whom a fault could strike; the text says why."""
+
+
 class Injector:
     """Carries a schedule out; what leaves by itself meanwhile is started again, as a cluster would."""
 
@@ -49,8 +66,7 @@ class Injector:
         self._down: set[str] = set()
         self._suffering: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.done: list[Done] = []
-        self.missed: list[str] = []
-        """What could not be done, or not undone, and why."""
+        self.missed: list[Missed] = []
         self.left: list[str] = []
         """Which processes left without being told to, and with which code."""
         self._strike: Mapping[str, Callable[[Fault], AbstractAsyncContextManager[None]]] = {
@@ -101,13 +117,15 @@ class Injector:
 
     async def _suffer(self, fault: Fault) -> None:
         # On a busy machine the last one may take longer to be undone than the schedule gives it.
-        async with self._suffering[SAME.get(fault.victim, fault.victim)]:
+        async with AsyncExitStack() as suffering:
+            for place in places(fault.victim, self.sorts):
+                await suffering.enter_async_context(self._suffering[place])
             began = datetime.now(UTC)
             try:
                 async with self._strike[fault.kind](fault):
                     await asyncio.sleep(fault.lasts)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                self.missed.append(f"{fault}: {error}")
+            except (SQLAlchemyError, OSError, TimeoutError, NobodyThere) as error:
+                self.missed.append(Missed(fault, str(error)))
             else:
                 self.done.append(Done(fault, began, datetime.now(UTC)))
 
@@ -141,7 +159,10 @@ class Injector:
 
         self._traffic.on_placed.append(kill)
         with suppress(TimeoutError):
-            await asyncio.wait_for(struck.wait(), 15)
+            await asyncio.wait_for(struck.wait(), ANSWER_WITHIN)
+        if not victims:
+            self._traffic.on_placed.remove(kill)
+            raise NobodyThere(f"nobody was answered 201 within {ANSWER_WITHIN:g} s")
         yield
         for victim in victims:
             await self._start(victim)
@@ -155,6 +176,8 @@ class Injector:
 
     @asynccontextmanager
     async def _paused(self, fault: Fault) -> AsyncIterator[None]:
+        if not self._system.processes[fault.victim].is_running:
+            raise NobodyThere(f"{fault.victim} had left by itself")
         self._system.pause(fault.victim)
         yield
         self._system.resume(fault.victim)

@@ -30,7 +30,12 @@ def report(outcome: Outcome, command: str, load: Sequence[float]) -> str:
 
 def _faults(outcome: Outcome) -> Iterator[str]:
     struck = Counter(done.fault.kind for done in outcome.faults)
-    rows = {kind.name: str(struck[kind.name]) for kind in KINDS if kind.name not in outcome.impossible}
+    missed = Counter(miss.fault.kind for miss in outcome.missed)
+    rows = {
+        kind.name: f"{struck[kind.name]}" + (f", missed {missed[kind.name]}" if missed[kind.name] else "")
+        for kind in KINDS
+        if kind.name not in outcome.impossible
+    }
     rows |= {kind: str(count) for kind, count in outcome.partners.items()}
     rows |= {kind: f"left out: {why}" for kind, why in outcome.impossible.items()}
     yield from _table("fault", rows)

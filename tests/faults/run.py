@@ -17,9 +17,9 @@ from sqlalchemy.pool import NullPool
 from migrations.catalogue import EXAMPLE, read
 from orders.ledger.engine import pg8000_url
 from tests.faults import temporal
-from tests.faults.checker import final_states, violations
+from tests.faults.checker import final_states, moving, violations
 from tests.faults.customers import REVIEWED_ABOVE
-from tests.faults.injector import JUMPS, Done, Injector
+from tests.faults.injector import JUMPS, Done, Injector, Missed
 from tests.faults.schedule import KINDS, Fault, schedule
 from tests.faults.system import System
 from tests.faults.traffic import Traffic
@@ -46,10 +46,8 @@ PACE = {
 """Everybody's patience is short, so that orders end."""
 WAITS = {"REVIEW_TIMEOUT": 1.5, "REVIEW_THRESHOLD_TIMEOUT": 8, "CUSTOMER_TIMEOUT": 8, "PAYMENT_TIMEOUT": 10}
 """How long, in seconds, orders wait for people."""
-UNRESTING = text(
-    "select count(*) from orders where status not in ('completed', 'cancelled', 'rejected', 'expired', 'failed') "
-    "and stuck is null and coalesce(waiting_until, now()) < now() + interval '1 minute'"
-)
+TELEMETRY = {"OTEL_SDK_DISABLED": "false", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+"""Spans of one API process wait to be sent when it is killed, to a port where nobody listens (RFC 863's)."""
 PARTNERS = {
     "a partner failed": "failed on demand",
     "a partner hung": "hung on demand",
@@ -74,19 +72,26 @@ class Plan:
 
     def schedule(self, injector: Injector) -> list[Fault]:
         """Give the faults of this plan that the machine allows."""
-        without = {*injector.impossible, *(kind.name for kind in KINDS if kind.long and self.is_short)}
+        without = {kind.name for kind in KINDS if kind.long and self.is_short}
         # What strikes after the last order came would find less and less to strike.
         seconds = self.orders / self.rate
-        return schedule(self.seed, seconds, self.gap, injector.sorts, without=without, brevity=self.brevity)
+        return schedule(
+            self.seed,
+            seconds,
+            self.gap,
+            injector.sorts,
+            without=without,
+            impossible=injector.impossible,
+            brevity=self.brevity,
+        )
 
     def system(self, folder: Path, secret: str) -> System:
         """Make the system that is to bear it."""
         waits = {name: str(seconds * self.brevity) for name, seconds in WAITS.items()}
         settings = PACE | waits | {"CARRIER_TRANSIT": str(self.brevity), "CARRIER_WEBHOOK_SECRETS": secret}
         # One half of the shop takes the money at once, the other one on dispatch.
-        return System(
-            folder, settings=settings, settings_of={"api-2": {"PAYMENT_CAPTURE": "on_dispatch"}}, workers=self.workers
-        )
+        settings_of = {"api-1": TELEMETRY, "api-2": {"PAYMENT_CAPTURE": "on_dispatch"}}
+        return System(folder, settings=settings, settings_of=settings_of, workers=self.workers)
 
 
 @dataclass
@@ -96,6 +101,7 @@ class Outcome:
     plan: Plan
     traffic: Traffic
     faults: Sequence[Done]
+    missed: Sequence[Missed]
     left: Sequence[str]
     impossible: Mapping[str, str]
     took: float
@@ -130,11 +136,14 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None], show: Callab
         show("healing")
         await asyncio.to_thread(system.heal)
         found = await _calm(system, traffic, show)
-        outcome = Outcome(plan, traffic, injector.done, injector.left, injector.impossible, time.monotonic() - start)
+        took = time.monotonic() - start
+        outcome = Outcome(plan, traffic, injector.done, injector.missed, injector.left, injector.impossible, took)
         outcome.states = final_states(system.admin_database_url)
         outcome.partners = _partners(system)
         outcome.violations = [
             *traffic.failures,
+            *unaccepted(traffic),
+            *never_struck(faults, injector.done),
             *found,
             *_audit(system, traffic, injector),
             *await temporal.violations(system.admin_temporal_address, system.admin_database_url),
@@ -144,6 +153,18 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None], show: Callab
             for line in _explain(order_id, system, outcome):
                 say(line)
     return outcome
+
+
+def unaccepted(traffic: Traffic) -> list[str]:
+    """Say so unless each order that was sent was accepted, as an order of its own."""
+    sent, accepted = len(traffic.orders), len(traffic.accepted)
+    return [f"{sent} orders were sent, and {accepted} accepted"] if accepted != sent else []
+
+
+def never_struck(drawn: Sequence[Fault], done: Sequence[Done]) -> list[str]:
+    """Name the kinds of faults that were to strike, and never did."""
+    missing = {fault.kind for fault in drawn} - {each.fault.kind for each in done}
+    return [f"{kind}: it was to strike, and never did" for kind in sorted(missing)]
 
 
 async def _show(show: Callable[[str], None], plan: Plan, traffic: Traffic, injector: Injector) -> None:
@@ -169,8 +190,7 @@ async def _calm(system: System, traffic: Traffic, show: Callable[[str], None]) -
 def _unresting(system: System, traffic: Traffic) -> int:
     with create_engine(pg8000_url(system.admin_database_url), poolclass=NullPool).connect() as connection:
         known = set(connection.execute(text("select id from orders")).scalars())
-        moving: int = connection.execute(UNRESTING).scalar_one()
-    return moving + len(traffic.accepted - known)
+    return len(moving(system.admin_database_url)) + len(traffic.accepted - known)
 
 
 def _audit(system: System, traffic: Traffic, injector: Injector) -> list[str]:

@@ -13,7 +13,7 @@ class Kind:
     """A kind of fault: whom it may strike, and for how many seconds.
 
     ``victims`` are named one by one or, as ``workers`` and ``apis``, all of a sort. ``long`` leaves it out of short
-    runs.
+    runs, and ``felt_after`` is how long it has to last in any.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Kind:
     least: float
     most: float
     long: bool = False
+    felt_after: float = 0.0
 
 
 DATABASE, TEMPORAL = "postgres", "temporal"
@@ -43,11 +44,10 @@ KINDS = (
     Kind("slow a connection", (TO_DATABASE, TO_TEMPORAL), 1.0, 4.0),
     Kind("lock the table of orders", (DATABASE,), 1.0, 4.0),
     Kind("take all connections of PostgreSQL", (DATABASE,), 1.0, 4.0),
-    Kind("set a clock ahead, or back", (CLOCKS,), 2.0, 6.0),
+    # Processes look within a second, and some read their clocks seldom.
+    Kind("set a clock ahead, or back", (CLOCKS,), 3.0, 6.0, felt_after=3.0),
     Kind("fill PostgreSQL's disk", (DISK,), 1.0, 4.0),
 )
-SAME = {DISK: DATABASE}
-"""What can't be struck at once, besides itself."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Fault:
         return f"{self.at:7.1f} s  {self.kind}: {self.victim}, {self.lasts:.1f} s"
 
 
+def places(victim: str, sorts: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Name what suffers with a victim, in a fixed order: none of it is struck by two at once."""
+    return {DISK: (DATABASE,), ANY_API: sorted(sorts["apis"])}.get(victim, (victim,))
+
+
 def schedule(
     seed: int,
     seconds: float,
@@ -71,27 +76,29 @@ def schedule(
     sorts: Mapping[str, Sequence[str]],
     *,
     without: Iterable[str] = (),
+    impossible: Iterable[str] = (),
     brevity: float = 1.0,
 ) -> list[Fault]:
     """Draw faults for so many seconds, one about every ``gap`` seconds, each kind once before any comes again.
 
-    ``sorts`` names the victims of each sort; ``without`` names kinds that are left out; each lasts as long as it does
-    by its kind, times ``brevity``. No victim is struck while it still suffers from the last fault, and has half a gap
-    to come back.
+    ``sorts`` names the victims of each sort; ``without`` names kinds that are left out, and ``impossible`` those that
+    are drawn as on any other machine and then skipped; each lasts as long as it does by its kind, times ``brevity``.
+    No victim is struck while it still suffers from the last fault, and has half a gap to come back.
     """
     drawn, at = random.Random(seed), gap
     faults: list[Fault] = []
     free: dict[str, float] = defaultdict(float)
-    left_out = set(without)
+    left_out, skipped = set(without), set(impossible)
     kinds = [kind for kind in KINDS if kind.name not in left_out]
     while at < seconds:
         for kind in drawn.sample(kinds, len(kinds)):
             victim = drawn.choice([each for sort in kind.victims for each in sorts.get(sort, [sort])])
-            lasts = round(brevity * drawn.uniform(kind.least, kind.most), 1)
-            place = SAME.get(victim, victim)
-            at = max(at + drawn.uniform(0.5, 1.5) * gap, free[place])
+            lasts = max(kind.felt_after, round(brevity * drawn.uniform(kind.least, kind.most), 1))
+            suffering = places(victim, sorts)
+            at = max(at + drawn.uniform(0.5, 1.5) * gap, *(free[place] for place in suffering))
             if at >= seconds:
                 return faults
-            faults.append(Fault(round(at, 1), kind.name, victim, lasts))
-            free[place] = at + lasts + gap / 2
+            if kind.name not in skipped:
+                faults.append(Fault(round(at, 1), kind.name, victim, lasts))
+            free |= dict.fromkeys(suffering, at + lasts + gap / 2)
     return faults

@@ -24,7 +24,7 @@ from orders.temporal import connect
 from orders.workflows.order import OrderWorkflow
 from tests.examples import DETAILS, HOME, WORK
 from tests.faults.breaks import BREAKS
-from tests.faults.checker import audit, final_states, violations
+from tests.faults.checker import MOVING, WAITS_FOR_MONEY, audit, final_states, moving, violations
 from tests.servers import TEMPLATE, create_database
 from workers.queues import QUEUES
 from workers.runner import worker
@@ -104,7 +104,7 @@ async def audited(temporal_settings: TemporalSettings, process_name: str) -> Asy
 async def _live(database: Database, name: str, handle: WorkflowHandle[OrderWorkflow, OrderStatus]) -> None:
     """Lead an order to its end, or to where it waits."""
     if name == "uncollected":
-        await _until(database, name, "stuck is not null and status = 'shipped'")
+        await _until(database, name, WAITS_FOR_MONEY)
         return
     if name in RESTS:
         await _until(database, name, f"status = '{RESTS[name]}' and waiting_until is not null")
@@ -156,6 +156,16 @@ def test_what_is_wrong_is_found(audited: Audited, broken: Connection, name: str)
         assert broken.execute(text(statement.replace(":", r"\:"))).rowcount, "it breaks nothing"
     found = audit(broken, ORDERS, CANCELLED, audited.stock)
     assert any(line.startswith(expected) for line in found), found
+
+
+def test_an_order_that_is_stuck_still_moves_unless_it_is_the_money_of_goods_that_are_there(
+    audited: Audited, broken: Connection
+) -> None:
+    assert moving(audited.url) == set()
+    broken.execute(
+        text("update orders set waiting_until = null, stuck = '{\"payment\"\\: \"no answer\"}' where id = 'unpaid'")
+    )
+    assert broken.execute(text(MOVING)).scalars().all() == ["unpaid"]
 
 
 def test_an_order_that_was_accepted_and_is_not_there_is_found(audited: Audited) -> None:

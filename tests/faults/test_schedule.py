@@ -6,7 +6,7 @@ import itertools
 from collections import defaultdict
 
 from tests.faults.customers import STORIES, Writer
-from tests.faults.schedule import CLOCKS, KINDS, SAME, Fault, schedule
+from tests.faults.schedule import ANY_API, CLOCKS, KINDS, Fault, places, schedule
 from tests.faults.test_faults import PLAN
 
 SORTS = {"workers": ["orders-1", "payments-1"], "apis": ["api-1", "api-2"], CLOCKS: ["orders-1", "api-1", "postgres"]}
@@ -35,12 +35,28 @@ def test_each_kind_strikes_before_any_strikes_again() -> None:
 def test_nobody_is_struck_while_he_still_suffers() -> None:
     ends: dict[str, float] = defaultdict(float)
     for fault in drawn(1, 1000):
-        place = SAME.get(fault.victim, fault.victim)
-        assert fault.at >= ends[place]
-        ends[place] = fault.at + fault.lasts
+        for place in places(fault.victim, SORTS):
+            assert fault.at >= ends[place]
+            ends[place] = fault.at + fault.lasts
 
 
-def test_what_a_machine_does_not_allow_is_left_out() -> None:
+def test_whoever_is_struck_as_any_api_may_be_each_of_them() -> None:
+    assert list(places(ANY_API, SORTS)) == SORTS["apis"]
+    assert list(places("disk", SORTS)) == ["postgres"]
+
+
+def test_a_machine_that_allows_less_draws_the_same_and_skips_it() -> None:
+    impossible = {"set a clock ahead, or back", "fill PostgreSQL's disk"}
+    found = schedule(1, 300, 3, SORTS, impossible=impossible)
+    assert found == [fault for fault in drawn(1) if fault.kind not in impossible]
+
+
+def test_a_clock_is_wrong_for_long_enough_to_be_felt() -> None:
+    lasts = [fault.lasts for fault in schedule(1, 300, 3, SORTS, brevity=0.1) if "clock" in fault.kind]
+    assert min(lasts) >= 3
+
+
+def test_what_is_not_wanted_is_left_out() -> None:
     without = {kind.name for kind in KINDS[3:]}
     assert {fault.kind for fault in schedule(1, 100, 3, SORTS, without=without)} == {kind.name for kind in KINDS[:3]}
 
