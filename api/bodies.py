@@ -328,7 +328,8 @@ class PayloadBody(BaseModel):
 class PayloadsBody(BaseModel):
     """Some of them."""
 
-    payloads: list[PayloadBody] = Field(default_factory=list)
+    # As many as take a few hundredths of a second of the event loop.
+    payloads: list[PayloadBody] = Field(default_factory=list, max_length=1000)
 
     @classmethod
     def of(cls, payloads: Iterable[Payload]) -> Self:

@@ -22,6 +22,8 @@ from orders.errors import DependencyUnavailable, Forged, OrderError, Overloaded,
 from orders.telemetry.failures import record
 
 logger = logging.getLogger(__name__)
+MOST_NAMED = 100
+"""How many places that are wrong a problem names; a body can have one in every other byte."""
 
 
 class UnknownOrder(OrderError):
@@ -82,9 +84,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     found = error.errors()
     if malformed := [each for each in found if each["type"] == "json_invalid"]:
         return problem(request, "malformed", f"the body is not JSON: {malformed[0]['ctx']['error']}")
-    fields = [_field(each["loc"], each["msg"]) for each in found]
+    fields = [_field(each["loc"], each["msg"]) for each in found[:MOST_NAMED]]
     first = fields[0]
-    more = f" (and {len(fields) - 1} more)" if fields[1:] else ""
+    more = f" (and {len(found) - 1} more)" if found[1:] else ""
     where = first.pointer or first.parameter or first.header
     return problem(request, "validation", f"{where}: {first.detail}{more}", fields)
 

@@ -63,12 +63,13 @@ class EventFeed:
     """Asks the ledger, while anybody waits, with one statement for all: what stands behind the mark of each.
 
     The marks alone say what is asked for, so nothing is lost between reading a trail and following it from there.
+    Of ``max_waiting`` places one caller has ``max_each``, by default half.
     """
 
     def __init__(self, ledger: Ledger, max_waiting: int, max_each: int | None = None, poll: float = POLL) -> None:
         self._ledger = ledger
         self._max_waiting = max_waiting
-        self._max_each = max_each or max_waiting
+        self._max_each = max_each or max(1, max_waiting // 2)
         self._every = poll
         self._followers: set[Follower] = set()
         self._polling: asyncio.Task[None] | None = None

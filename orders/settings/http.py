@@ -60,12 +60,12 @@ class ApiSettings(Settings):
         ge=1,
         description="how many clients may wait for the events of orders at once, in one process",
     )
-    max_waiting_each: int = Field(
-        500,
+    max_waiting_each: int | None = Field(
+        None,
         alias="API_MAX_WAITING_EACH",
         ge=1,
         description="how many of them one caller may be, by the `sub` of its token, so that none takes every place; "
-        "callers without tokens can't be told apart, and have no such limit",
+        "by default half of API_MAX_WAITING; callers without tokens can't be told apart, and have no such limit",
     )
     cursor_secret: SecretStr | None = Field(
         None,
