@@ -18,7 +18,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, NullPool, text
+from sqlalchemy import Connection, Engine, NullPool, text
 from sqlalchemy.exc import DBAPIError
 
 from migrations.catalogue import EXAMPLE, InvalidCatalogue, enter, read
@@ -32,28 +32,39 @@ from orders.settings import DatabaseSettings, load
 logger = logging.getLogger(__name__)
 LOCK = 0x6F72646572
 """The advisory lock that makes two migrations at once one after the other: "order" in ASCII."""
+PATIENCE = 600.0
+"""How long, in seconds, a migration waits for that lock: another pod's migration may take a while."""
+SAID_EVERY = 5.0
+"""After how many seconds the log says again who has it."""
 RESTS = (1.0, 2.0, 4.0, 8.0, 15.0)
 """After how many seconds each a migration is tried again that did not get the lock of a table."""
 _NO_LOCK = "55P03"
+# PostgreSQL keeps a key of 64 bits in two halves (its documentation, "pg_locks").
+_HOLDER = text(
+    "select pid, coalesce(usename, 'unknown') from pg_locks left join pg_stat_activity using (pid) "
+    "where locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = :lock "
+    "and database = (select oid from pg_database where datname = current_database())"
+)
 
 
 class NoLock(OrderError):
-    """A table was in use for longer than a migration may wait, each time; the text says what to do."""
+    """Somebody had what a migration needs for longer than it may wait; the text says what to do."""
 
 
-def upgrade(engine: Engine, revision: str = "head", rests: Sequence[float] = RESTS) -> None:
+def upgrade(
+    engine: Engine, revision: str = "head", rests: Sequence[float] = RESTS, patience: float = PATIENCE
+) -> None:
     """Apply every migration that is missing, up to this one; a schema of a newer release stays as it is.
 
     Raises:
-        NoLock: a table was in use for too long at every try; what had been applied before stays.
+        NoLock: another session held the migrations' lock for longer than ``patience`` (seconds), or a table was in use
+            for too long at every try; what had been applied before stays.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["engine"] = engine
     with engine.connect() as connection:
-        # Whoever waits inside a statement keeps a snapshot, and an index that is built concurrently waits for that one.
-        while not connection.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar_one():
-            time.sleep(0.2)
+        _wait_for_turn(connection, patience)
         try:
             found, newest = MigrationContext.configure(connection).get_current_revision(), _newest(config)
             # A pod of the last release that is started anew, after the next one has migrated. Revisions are numbers of
@@ -64,6 +75,25 @@ def upgrade(engine: Engine, revision: str = "head", rests: Sequence[float] = RES
                 _in_turn(lambda: command.upgrade(config, revision), rests)
         finally:
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
+
+
+def _wait_for_turn(connection: Connection, patience: float) -> None:
+    """Take the migrations' lock, and say meanwhile who has it: any user of the database may."""
+    began = said = time.monotonic()
+    # Whoever waits inside a statement keeps a snapshot, and an index that is built concurrently waits for that one.
+    while not connection.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": LOCK}).scalar_one():
+        holder = connection.execute(_HOLDER, {"lock": LOCK}).one_or_none()
+        now = time.monotonic()
+        if holder and now - began > patience:
+            pid, user = holder
+            raise NoLock(
+                f"pid {pid} (user {user}) has had the lock of the migrations for {patience:g} s: if it is no migration, "
+                f"end it by `select pg_terminate_backend({pid})`; then run the migrations again"
+            )
+        if holder and (said == began or now - said > SAID_EVERY):
+            logger.info("waiting for pid %s (user %s), which has the lock of the migrations", *holder)
+            said = now
+        time.sleep(0.2)
 
 
 def _in_turn(migrate: Callable[[], None], rests: Sequence[float]) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 
-from migrations.__main__ import NoLock, upgrade
+from migrations.__main__ import LOCK, NoLock, upgrade
 from migrations.__main__ import _main as migrate
 from orders.contracts import RecordEvents
 from orders.errors import DependencyUnavailable
@@ -145,3 +145,16 @@ def test_a_migration_that_never_gets_a_lock_says_what_to_do_and_goes_on_the_next
     with behind(url), pytest.raises(NoLock, match=r"at each of 3 tries: end the transactions .* lock timeout\)$"):
         upgrade(migrating, rests=(0.01, 0.01))
     upgrade(migrating, rests=())
+
+
+def test_a_migration_says_who_has_its_lock_and_gives_up_after_a_while(
+    migrating: Engine, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with create_engine(pg8000_url(url), poolclass=NullPool).begin() as connection:
+        pid = connection.execute(text("select pg_backend_pid()")).scalar_one()
+        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+        with pytest.raises(NoLock, match=rf"^pid {pid} \(user \w+\) .* 0.3 s: .*pg_terminate_backend\({pid}\)"):
+            upgrade(migrating, patience=0.3)
+    assert caplog.text.count(f"waiting for pid {pid} ") == 1
+    upgrade(migrating)
