@@ -51,9 +51,7 @@ class NoLock(OrderError):
     """Somebody had what a migration needs for longer than it may wait; the text says what to do."""
 
 
-def upgrade(
-    engine: Engine, revision: str = "head", rests: Sequence[float] = RESTS, patience: float = PATIENCE
-) -> None:
+def upgrade(engine: Engine, revision: str = "head", rests: Sequence[float] = RESTS, patience: float = PATIENCE) -> None:
     """Apply every migration that is missing, up to this one; a schema of a newer release stays as it is.
 
     Raises:
@@ -87,7 +85,7 @@ def _wait_for_turn(connection: Connection, patience: float) -> None:
         if holder and now - began > patience:
             pid, user = holder
             raise NoLock(
-                f"pid {pid} (user {user}) has had the lock of the migrations for {patience:g} s: if it is no migration, "
+                f"pid {pid} (user {user}) has had the lock of the migrations for {patience:g} s: unless it migrates, "
                 f"end it by `select pg_terminate_backend({pid})`; then run the migrations again"
             )
         if holder and (said == began or now - said > SAID_EVERY):
