@@ -62,11 +62,15 @@ class Server(uvicorn.Server):
 
 
 class Farewell:
-    """Says in each answer of a process that leaves that it takes no more on this connection (RFC 9112, section 9.6)."""
+    """Says in each answer of a process that leaves that it takes no more on this connection (RFC 9112, section 9.6).
+
+    ``wrong`` is the setting for which the application can't begin.
+    """
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
         self._is_leaving = False
+        self.wrong: InvalidSetting | None = None
 
     def dismiss(self) -> None:
         """Leave: who follows an order is answered."""
@@ -79,9 +83,17 @@ class Farewell:
         async def said(message: Message) -> None:
             if self._is_leaving and message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["Connection"] = "close"
+            if message["type"] == "lifespan.startup.failed" and isinstance(sys.exception(), InvalidSetting):
+                # One line of `main` says it, and no stack trace.
+                message = {"type": "lifespan.startup.failed"}
             await send(message)
 
-        await self._app(scope, receive, said)
+        try:
+            await self._app(scope, receive, said)
+        except InvalidSetting as error:
+            if scope["type"] != "lifespan":
+                raise
+            self.wrong = error
 
 
 def main() -> int:
@@ -96,8 +108,9 @@ def main() -> int:
     except InvalidSetting as error:
         print(error, file=sys.stderr)
         return 2
+    farewell = Farewell(app)
     config = uvicorn.Config(
-        Farewell(app),
+        farewell,
         host=settings.host,
         port=settings.port,
         http=patient_for(settings.timeout),
@@ -109,5 +122,17 @@ def main() -> int:
         # Whatever is asked has its time, and is answered then, even if it has come late.
         timeout_graceful_shutdown=math.ceil(settings.timeout.total_seconds()) + 1,
     )
-    Server(config).run()
+    server = Server(config)
+    try:
+        server.run()
+    except SystemExit:
+        # So uvicorn ends when it can't begin; it has logged any reason but a wrong setting.
+        if farewell.wrong:
+            print(farewell.wrong, file=sys.stderr)
+        elif not server.lifespan.should_exit:
+            where = f"{settings.host}:{settings.port}"
+            print(f"API_PORT: {where} can't be listened on: end who does, or choose another port", file=sys.stderr)
+        else:
+            return 1
+        return 2
     return 0

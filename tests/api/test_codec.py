@@ -85,6 +85,15 @@ async def test_what_are_no_payloads_is_a_problem(opened: Opened, content: bytes,
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
 
 
+async def test_payloads_without_number_are_refused_and_only_some_of_what_is_wrong_is_listed(opened: Opened) -> None:
+    http = await opened(key("old"))
+    many = await http.post("/codec/encode", json={"payloads": [{}] * 1001})
+    assert (many.status_code, [each["pointer"] for each in many.json()["errors"]]) == (422, ["#/payloads"])
+    wrong = (await http.post("/codec/decode", json={"payloads": [0] * 1000})).json()
+    assert len(wrong["errors"]) == 100
+    assert wrong["detail"].endswith("(and 999 more)")
+
+
 def preflight(origin: str) -> dict[str, str]:
     headers = "authorization,authorization-extras,content-type,x-namespace"
     asked = {"Method": "POST", "Headers": headers}

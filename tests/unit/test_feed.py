@@ -12,6 +12,7 @@ import pytest
 from api.feed import EventFeed, Follower
 from orders.errors import DependencyUnavailable, Overloaded
 from orders.model import EventType as E
+from orders.settings import ApiSettings, load
 from tests.fakes import FakeTrails
 
 POLL = 0.01
@@ -141,6 +142,19 @@ async def test_one_caller_does_not_take_every_place(ledger: FakeTrails) -> None:
             assert feed.waiting == 3
     with feed.follow("a", 0, "ann"):
         assert feed.waiting == 1
+
+
+@pytest.mark.parametrize(("places", "each"), [(5, 2), (1, 1)])
+async def test_by_default_a_caller_has_half_of_the_places_and_at_least_one(
+    ledger: FakeTrails, places: int, each: int
+) -> None:
+    feed = EventFeed(ledger, max_waiting=places, max_each=load(ApiSettings).max_waiting_each, poll=POLL)
+    with ExitStack() as waiting:
+        for _ in range(each):
+            waiting.enter_context(feed.follow("a", 0, "ann"))
+        with pytest.raises(Overloaded):
+            waiting.enter_context(feed.follow("a", 0, "ann"))
+        assert feed.waiting == each
 
 
 async def test_callers_without_a_name_may_be_many(ledger: FakeTrails) -> None:
