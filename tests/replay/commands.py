@@ -34,6 +34,8 @@ UNSAID = ("seq", "headers", "namespace", "stack_trace", "protocol_instance_id", 
 """What differs from run to run, or stands in the line anyway."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)")
 ORDER = re.compile(r"ord_[0-9a-f]{24}")
+OF_MONEY = ("amount", "key")
+"""What is shown of an event, besides its type."""
 LONGEST = 480
 """How many characters of what is told are shown; longer things only have their shape kept."""
 
@@ -163,11 +165,16 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _shown(told: Any) -> str:
     if isinstance(told, dict) and "events" in told:
-        return f"[{' '.join(event['type'] for event in told['events'])}] {told['order']['status']}"
+        return f"[{' '.join(map(_event, told['events']))}] {told['order']['status']}"
     if isinstance(told, dict) and "steps" in told:
         told = {**told, **{kind: [step["status"] for step in told[kind]] for kind in ("steps", "idle")}}
     text = MOMENT.sub("…", json.dumps(told, sort_keys=True, ensure_ascii=False))
     return text if len(text) <= LONGEST else f"{len(told)} fields"
+
+
+def _event(event: dict[str, Any]) -> str:
+    kept = ",".join(f"{name}={event['data'][name]}" for name in OF_MONEY if name in event["data"])
+    return f"{event['type']}({kept})" if kept else str(event["type"])
 
 
 def _paths(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

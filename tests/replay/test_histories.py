@@ -136,8 +136,8 @@ def _texts(value: Any) -> list[str]:
 
 def _events(lines: list[str]) -> list[EventType]:
     """What a workflow has told, in order."""
-    written = [found for line in lines for found in re.findall(r"\[([a-z_ ]+)\] \w+$", line)]
-    return [EventType(word) for words in written for word in words.split()]
+    written = [found for line in lines for found in re.findall(r"\[([^\]]+)\] \w+$", line)]
+    return [EventType(word.partition("(")[0]) for words in written for word in words.split()]
 
 
 def _statuses(events: list[EventType]) -> list[OrderStatus]:
