@@ -151,6 +151,8 @@ def test_a_wrong_parameter_or_key_is_named(reviewing: Up, arguments: list[str], 
 
 def test_orders_are_listed_with_their_whole_ids(reviewing: Up) -> None:
     placed = reviewing.post(body())
+    # Lists are read from the ledger, which may not have it yet.
+    reviewing.until(placed["id"], "in_review")
     assert placed["id"] in orders("list", "--most", "3", ORDERS_URL=reviewing.url).stdout
     assert "payments" in orders("stats", ORDERS_URL=reviewing.url).stdout
 
