@@ -86,6 +86,9 @@ class Database:
                 if not error.connection_invalidated:
                     raise
                 return self._run(work, end)
+            except ConnectionError:
+                # So pg8000 lets a connection through that was reset before the server's last words were read.
+                return self._run(work, end)
         except SQLAlchemyError as error:
             if _is_away(error):
                 raise DependencyUnavailable("PostgreSQL", _reason(error, self._settings)) from error
