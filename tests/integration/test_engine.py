@@ -40,3 +40,16 @@ def test_no_write_to_the_ledger_is_broken_off(step: str) -> None:
     # Where the SDK keeps what an activity was declared with.
     definition = getattr(LedgerActivities, step).__temporal_activity_definition
     assert definition.no_thread_cancel_exception
+
+
+def test_work_whose_connection_is_reset_is_done_on_another_one(database: Database) -> None:
+    tries = []
+
+    def work(connection: Connection) -> int:
+        tries.append(connection.execute(text("select pg_backend_pid()")).scalar_one())
+        if len(tries) == 1:
+            raise ConnectionResetError
+        return len(tries)
+
+    assert database.run(work) == 2
+    assert len(set(tries)) == 2
