@@ -28,7 +28,7 @@ from tests.faults.run import Plan, run
 def main(
     orders: Annotated[int, typer.Option(min=1, help="How many orders.")] = 2000,
     seed: Annotated[int, typer.Option(help="What orders and faults are drawn from.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.1, help="Orders a second.")] = 4.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Orders a second.")] = 2.0,
     gap: Annotated[float, typer.Option(min=0.1, help="Seconds from one fault to the next, about.")] = 6.0,
     report: Annotated[
         Path | None, typer.Option(help="A page in which to write the figures, between its marks.")
