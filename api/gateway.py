@@ -62,6 +62,8 @@ def mended(scope: Scope, base_path: str) -> tuple[Scope, str]:
     # The URL of a function gives one that is decoded already beside this one.
     path, root = _path_in(unquote(event["rawPath"]) if _is_of_url(event) else scope["path"], event, base_path)
     headers = [*_headers_of(event)] or scope["headers"]
+    # How the body came to the gateway: an event has the whole of it.
+    headers = [each for each in headers if bytes(each[0]) != b"transfer-encoding"]
     return {**scope, "path": path, "headers": [*headers, *_measured(headers, event), *_continued(headers)]}, root
 
 

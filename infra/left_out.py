@@ -19,7 +19,7 @@ PACKAGES = {
 # These go along with what they are for.
 LICENSES = r"\.dist-info/(licenses/|LICEN[CS]E|NOTICE|COPYING)"
 FILES = {
-    r"(cli|migrations|workers)/|api/(__main__|process)\.py": "processes of their own",
+    r"(cli|migrations|workers)/|api/(__main__|connections|process)\.py": "processes of their own",
     r"bin/": "commands",
     r".+/(tests|testing)/|anyio/(pytest_plugin|_backends/_trio)": "for tests",
     rf"(?!.+{LICENSES}).+\.(c|h|lock|md|proto|pxd|pyi|pyx|rs|toml)$": "for compilers and readers",
