@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,7 +28,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
-from temporalio.api.common.v1 import Payload
 
 from orders.contracts import CarrierEvent, PaymentNotice
 from orders.details import Address, OrderDetails, OrderLine
@@ -137,8 +135,6 @@ Price = Annotated[
     BeforeValidator(_plain_number),
     WithJsonSchema(_price_schema(max(PLACES))),
 ]
-Base64 = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
-"""Bytes (RFC 4648, section 4)."""
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40), VisibleLine]
 MetadataValue = Annotated[str, StringConstraints(max_length=500), Line]
 
@@ -316,45 +312,6 @@ class CarrierEventBody(Body):
     def event(self, trace_id: str | None) -> CarrierEvent:
         """Give the domain's event."""
         return CarrierEvent(self.id, ShipmentStatus(self.status), self.at, self.note, trace_id=trace_id)
-
-
-class PayloadBody(BaseModel):
-    """One value as Temporal stores it, in JSON (Protocol Buffers, "ProtoJSON Format"); it may have more fields."""
-
-    metadata: dict[str, Base64] = Field(default_factory=dict, examples=[{"encoding": "anNvbi9wbGFpbg=="}])
-    data: Base64 = Field(default="", examples=["InBhaWQi"])
-
-
-class PayloadsBody(BaseModel):
-    """Some of them."""
-
-    # As many as take a few hundredths of a second of the event loop.
-    payloads: list[PayloadBody] = Field(default_factory=list, max_length=1000)
-
-    @classmethod
-    def of(cls, payloads: Iterable[Payload]) -> Self:
-        """Write payloads down."""
-        return cls(
-            payloads=[
-                PayloadBody(
-                    metadata={name: _written(each.metadata[name]) for name in each.metadata}, data=_written(each.data)
-                )
-                for each in payloads
-            ]
-        )
-
-    def found(self) -> list[Payload]:
-        """Read the payloads."""
-        return [
-            Payload(
-                metadata={name: b64decode(value) for name, value in each.metadata.items()}, data=b64decode(each.data)
-            )
-            for each in self.payloads
-        ]
-
-
-def _written(content: bytes) -> str:
-    return b64encode(content).decode()
 
 
 _PROBLEMS = {

@@ -10,9 +10,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from api.auth import Scope
-from api.bodies import PayloadsBody
 from api.dependencies import Services, needs, services
 from api.exact_json import ExactJsonRoute
+from api.payloads import PayloadsBody
 from api.problems import GUARDED, WITH_BODY, responses
 from orders.errors import Undecipherable
 
